@@ -1,0 +1,1 @@
+"""Translators between calls and CRMs: one folder for each CRM, knowing nothing of the service around them."""

@@ -1,0 +1,232 @@
+"""All that the author of an adapter implements.
+
+What a CRM can do is declared in its package's `DESCRIPTION`; what is not declared fails loudly with `NotSupported`.
+An adapter object belongs to one connection, may be used by several threads at once, and keeps nothing that must
+survive the process: progress of a telling is saved through the service.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+from crm_adapters.errors import AdapterError, NotSupported
+from crm_adapters.events import Event
+from crm_adapters.oauth import Tokens, TokenStore
+from crm_adapters.settings import Field
+
+
+class Capability(StrEnum):
+    """What a CRM can be told or asked."""
+
+    CALL_ID = "call_id"
+    """A start is registered and the CRM's call ID comes back: the answer to Evrotel waits for it a little."""
+    FINISH = "finish"
+    """The end of a call is logged. Works also where the start could not be told."""
+    RECORDING = "recording"
+    """A recording is attached after the end."""
+    USERS = "users"
+    """The CRM knows its users' inner numbers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Door:
+    """An address under /{crm}/{connection}/ that the CRM or its users' browsers call.
+
+    `lock` says in a few words what proves that a request is genuine; a door without one does not exist.
+    """
+
+    methods: tuple[str, ...]
+    lock: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """What there is to know of a CRM before its adapter is loaded."""
+
+    slug: str
+    title: str
+    fields: tuple[Field, ...] = ()
+    capabilities: frozenset[Capability] = frozenset()
+    doors: Mapping[str, Door] = field(default_factory=dict)
+
+
+class Priority(StrEnum):
+    """Who asks for a request of the account's budget: a ringing phone, or the rest."""
+
+    START = "start"
+    BACKGROUND = "background"
+
+
+class Limiter(Protocol):
+    """The account's request budget, shared by all processes."""
+
+    def take(self, key: str, *, burst: float, per_second: float) -> float:
+        """Takes one request from the leaky bucket `key` where it fits: 0. Else the seconds until it would."""
+
+    def fill(self, key: str, *, burst: float) -> None:
+        """The CRM said that the budget is spent: nothing more until it drains."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """What the service hands an adapter: one connection's settings and the means to reach its CRM account.
+
+    `allow_local` permits loopback and private addresses and plain http. `oauth_url` is the base of the CRM's own
+    sign-in server where the deployment names one.
+    """
+
+    connection: str
+    settings: Mapping[str, str]
+    tokens: TokenStore
+    limiter: Limiter
+    public_url: str
+    language: str = "uk"
+    allow_local: bool = False
+    oauth_url: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exchange:
+    """One request to the CRM and its answer, as texts fit to be kept: no secrets, shortened. Times in milliseconds."""
+
+    request: str
+    answer: str
+    milliseconds: int
+
+
+@dataclass(kw_only=True)
+class Telling:
+    """One event on its way to the CRM.
+
+    `progress` (JSON values) is what earlier tries saved; the adapter changes it and calls `save` before every step
+    that must not be repeated blindly. `exchanges` collects what was sent and answered. `crm_call_id` and `error` are
+    the outcome: no error means that the CRM has heard it.
+    """
+
+    event: Event
+    progress: dict[str, Any] = field(default_factory=dict)
+    exchanges: list[Exchange] = field(default_factory=list)
+    crm_call_id: str | None = None
+    error: AdapterError | None = None
+
+
+Save = Callable[[Sequence[Telling]], None]
+"""Commits the progress and CRM call IDs of some tellings; raises where they are no longer ours to tell."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CRMUser:
+    """An employee as the CRM knows them; `extension` is None or empty where the CRM has no inner number."""
+
+    id: str
+    name: str
+    extension: str | None
+    active: bool = True
+
+
+class FindingStatus(StrEnum):
+    OK = "ok"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that is right or wrong with a connection, and what to do about it."""
+
+    name: str
+    status: FindingStatus
+    text: str
+    fix: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoorRequest:
+    """An HTTP request at a door in plain values; of repeated keys the last one."""
+
+    door: str
+    method: str
+    query: Mapping[str, str]
+    form: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installed:
+    """A genuine installation: keep the tokens and wake what waits.
+
+    `account_key` is the account's stable ID; a connection bound to another one refuses. The page that the browser
+    shows runs in a frame of `frame_ancestor` and loads `scripts`, with which it tells the CRM that all is installed.
+    """
+
+    account_key: str
+    tokens: Tokens
+    scripts: tuple[str, ...] = ()
+    frame_ancestor: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """A verified user of the account opened the application in a frame of `frame_ancestor`; nothing changes."""
+
+    frame_ancestor: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Uninstalled:
+    """The account took the application away: the connection is paused with this reason."""
+
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ignored:
+    """Genuine, and nothing to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoorRefused:
+    """Not genuine or not understood: `status` 400 or 403 and one line."""
+
+    status: int
+    text: str
+
+
+DoorAnswer = Installed | Opened | Uninstalled | Ignored | DoorRefused
+
+
+class CRMAdapter(ABC):
+    """The translator of one connection's calls into its CRM's requests."""
+
+    description: Description
+
+    def __init__(self, account: Account) -> None:
+        self.account = account
+
+    @abstractmethod
+    def tell(self, tellings: Sequence[Telling], *, save: Save, priority: Priority, seconds: float) -> None:
+        """Tells the CRM up to 50 events of different calls, in as few requests as it can, within `seconds`.
+
+        Sets `crm_call_id` or `error` on each telling; raises nothing of the CRM's. An event that was told before and
+        comes again has the same effect as once.
+        """
+
+    def users(self, *, seconds: float = 60.0) -> list[CRMUser]:  # noqa: ARG002 - for those that can
+        """All employees that the CRM knows, within `seconds`. Raises AdapterError; never returns half of them."""
+        raise NotSupported(f"{self.description.title} does not list users")
+
+    def check(self) -> list[Finding]:
+        """Asks the CRM what is right and wrong with the connection; changes nothing. Raises nothing of the CRM's."""
+        return []
+
+    def keep_alive(self) -> None:  # noqa: B027 - most CRMs need none
+        """Called once a day: renews a sign-in that silence would end. Raises AdapterError."""
+
+    def open_door(self, request: DoorRequest) -> DoorAnswer:
+        """What a request at one of the declared doors means. Raises AdapterError where the CRM can't be asked."""
+        raise NotSupported(f"{self.description.title} has no door {request.door}")

@@ -1,0 +1,175 @@
+"""What can be set of a connection, by whichever CRM: the keys of `connection set KEY=VALUE` and of the panel's form."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import phonenumbers
+
+from crm_adapters.registry import DESCRIPTIONS
+from crm_adapters.settings import Field, matching, user_by_extension, web_address
+
+
+def _time_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ValueError("a time zone such as Europe/Kyiv") from None
+    return value
+
+
+def _region(value: str) -> str:
+    region = value.upper()
+    if region not in phonenumbers.SUPPORTED_REGIONS:
+        raise ValueError("a country's two letters such as UA")
+    return region
+
+
+def _origins(value: str) -> str:
+    origins = [part.strip().rstrip("/") for part in value.split(",") if part.strip()]
+    for origin in origins:
+        parts = urlsplit(origin)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path or parts.query:
+            raise ValueError("origins such as https://shop.example with commas between")
+    return ",".join(origins)
+
+
+def _opening_hours(value: str) -> str:
+    day = "(Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
+    for part in filter(None, (piece.strip() for piece in value.split(";"))):
+        found = re.fullmatch(rf"{day}(?:-{day})? (\d\d):(\d\d)-(\d\d):(\d\d)", part)
+        if not found:
+            raise ValueError("hours such as Mon-Fri 09:00-18:00; Sat 10:00-15:00")
+        begin, end = (hours * 60 + minutes for hours, minutes in _pairs([int(text) for text in found.groups()[2:]]))
+        if begin >= end or end > 24 * 60:
+            raise ValueError("hours that end after they begin, by midnight")
+    return value
+
+
+def _pairs(numbers: list[int]) -> list[tuple[int, int]]:
+    return list(zip(numbers[::2], numbers[1::2], strict=True))
+
+
+def _minutes(value: str) -> str:
+    if not value.isdecimal() or int(value) > 7 * 24 * 60:
+        raise ValueError("minutes from 0 to 10080")
+    return str(int(value))
+
+
+EVROTEL_FIELDS = (
+    Field(
+        key="evrotel_token",
+        label="Evrotel token",
+        help="Given by Evrotel's manager. Where it is left empty one is made up: give it to Evrotel.",
+        secret=True,
+        check=matching(r"[\x21-\x7e]{8,200}", "at least 8 characters without spaces"),
+    ),
+    Field(
+        key="evrotel_billcode",
+        label="Billcode",
+        help="Your account's number at Evrotel.",
+        check=matching(r"[\w-]{1,40}", "the account's number at Evrotel, such as 20558"),
+    ),
+    Field(
+        key="evrotel_recordings_url",
+        label="Recordings host",
+        help="The base for the paths of recordings.",
+        default="http://m01.sipiko.net/",
+        check=web_address,
+    ),
+    Field(
+        key="evrotel_timezone",
+        label="PBX time zone",
+        help="Evrotel sends local times without an offset.",
+        default="Europe/Kyiv",
+        check=_time_zone,
+    ),
+    Field(
+        key="phone_region",
+        label="Country of national numbers",
+        help="Two letters: 0987858227 becomes +380987858227 in UA.",
+        default="UA",
+        check=_region,
+    ),
+)
+
+CRM_FIELDS = (
+    Field(
+        key="language",
+        label="Language of what is written into the CRM",
+        default="uk",
+        choices=("uk", "ru", "en"),
+    ),
+    Field(
+        key="extensions",
+        label="Extensions and CRM users",
+        help="EXT=CRM_USER_ID,... such as 101=7,102=9. Wins over the inner numbers that the CRM itself knows.",
+        check=user_by_extension,
+    ),
+    Field(
+        key="default_user",
+        label="Default CRM user",
+        help="The CRM user ID for calls that belong to nobody. Empty: whoever installed the application.",
+        check=matching(r"[\w-]{1,64}", "a CRM user's ID"),
+    ),
+    Field(
+        key="create_customers",
+        label="Create customers",
+        help="For whose unknown numbers the CRM creates a lead or contact.",
+        default="incoming",
+        choices=("none", "incoming", "all"),
+    ),
+)
+
+LATER_FIELDS = (
+    Field(key="missed_call_task", label="Call-back task, minutes", default="15", check=_minutes),
+    Field(key="recordings_mode", label="Recordings", default="keep", choices=("keep", "proxy", "link")),
+    Field(key="routing", label="Choice among extensions", default="rand", choices=("rand", "inline", "all")),
+    Field(key="callback_origins", label="Sites of the call-back button", check=_origins),
+    Field(
+        key="callback_extensions",
+        label="Extensions of the call-back button",
+        check=matching(r"\d{1,5}(\s*,\s*\d{1,5})*", "extensions such as 101,102"),
+    ),
+    Field(key="callback_hours", label="Working hours of the call-back button", check=_opening_hours),
+    Field(key="callback_limits", label="Limits of the call-back button"),
+)
+"""Keys of the contract whose features are still to come: taken and kept, without effect, and not in the form."""
+
+
+def fields_of(crm: str) -> tuple[Field, ...]:
+    """The fields that the panel shows for a connection of this CRM."""
+    return (*EVROTEL_FIELDS, *(CRM_FIELDS if crm != "journal" else ()), *DESCRIPTIONS[crm].fields)
+
+
+ALL_FIELDS: dict[str, Field] = {
+    field.key: field
+    for field in (
+        *EVROTEL_FIELDS,
+        *CRM_FIELDS,
+        *LATER_FIELDS,
+        *(field for description in DESCRIPTIONS.values() for field in description.fields),
+    )
+}
+
+
+def clean_values(pairs: dict[str, str]) -> dict[str, str]:
+    """Checked values by key, `crm` among them where given. Raises ValueError naming the first wrong key."""
+    cleaned: dict[str, str] = {}
+    for key, value in pairs.items():
+        if key == "crm":
+            cleaned[key] = clean_crm(value)
+        elif key in ALL_FIELDS:
+            cleaned[key] = ALL_FIELDS[key].clean(value)
+        else:
+            raise ValueError(f"there is no setting {key}; there are crm, {', '.join(sorted(ALL_FIELDS))}")
+    return cleaned
+
+
+def clean_crm(value: str) -> str:
+    """A CRM that there is an adapter for. Raises ValueError."""
+    if value not in DESCRIPTIONS:
+        raise ValueError(f"crm should be one of {', '.join(DESCRIPTIONS)}, not {value!r}")
+    return value

@@ -1,0 +1,230 @@
+"""Connections as the rest of the service sees them, and how they are added and changed.
+
+What one process changes, the others see within `FRESH_SECONDS`: a loaded connection is kept that long.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from connector.connections.keys import ALL_FIELDS, clean_crm, clean_values
+from connector.db import Database, now
+from connector.models import Call, Delivery, DeliveryState, InboundEvent, Lane
+from connector.models import Connection as ConnectionRow
+from connector.secrets import Cipher
+from crm_adapters.contract import Capability, Description
+from crm_adapters.registry import DESCRIPTIONS
+
+FRESH_SECONDS = 1.0
+NAME = re.compile(r"[a-z0-9-]{1,40}")
+
+
+class NoSuchConnection(LookupError):
+    """There is no connection of this name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Connection:
+    """One connection as it was a moment ago. `values` holds what was set, secrets in plain; `get` adds the defaults.
+
+    `probe_at` is set while its account is known to be in trouble: nobody but the lane's probe asks before then.
+    """
+
+    id: int
+    name: str
+    crm: str
+    values: Mapping[str, str] = field(repr=False)
+    paused_by: str | None
+    paused_reason: str | None
+    trouble: str | None
+    probe_at: datetime | None
+    created_at: datetime
+
+    def get(self, key: str) -> str:
+        """The setting, or its default."""
+        return self.values.get(key) or ALL_FIELDS[key].default
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.get("evrotel_timezone"))
+
+    @property
+    def description(self) -> Description:
+        return DESCRIPTIONS[self.crm]
+
+    def can(self, capability: Capability) -> bool:
+        return capability in self.description.capabilities
+
+    @property
+    def paused(self) -> bool:
+        return self.paused_by is not None
+
+
+class ConnectionStore:
+    """Loads, adds and changes connections."""
+
+    def __init__(self, database: Database, cipher: Cipher) -> None:
+        self._database = database
+        self._cipher = cipher
+        self._kept: dict[str, tuple[float, Connection | None]] = {}
+
+    def get(self, name: str) -> Connection:
+        """The connection as it was at most FRESH_SECONDS ago. Raises NoSuchConnection."""
+        kept = self._kept.get(name)
+        if kept is None or time.monotonic() - kept[0] > FRESH_SECONDS:
+            if not NAME.fullmatch(name):
+                raise NoSuchConnection(name)
+            kept = (time.monotonic(), self._load(ConnectionRow.name == name))
+            if len(self._kept) > 10_000:
+                self._kept.clear()  # strangers may ask for any number of names
+            self._kept[name] = kept
+        if kept[1] is None:
+            raise NoSuchConnection(name)
+        return kept[1]
+
+    def by_id(self, connection_id: int) -> Connection | None:
+        """The connection as it is now, None where it was removed."""
+        return self._load(ConnectionRow.id == connection_id)
+
+    def all(self) -> list[Connection]:
+        """All connections by name."""
+        with self._database.read() as db:
+            rows = db.execute(_SELECT.order_by(ConnectionRow.name)).all()
+        return [self._loaded(row) for row in rows]
+
+    def only_name(self) -> str:
+        """The name where a command gives none: the only connection, else `default`."""
+        names = [connection.name for connection in self.all()]
+        return names[0] if len(names) == 1 else "default"
+
+    def add(self, name: str, crm: str, pairs: Mapping[str, str]) -> Connection:
+        """A new connection; a token is made up where none is given. Raises ValueError, also where the name is taken."""
+        if not NAME.fullmatch(name):
+            raise ValueError("a connection's name should be 1 to 40 of a-z, 0-9 and -")
+        values = clean_values(dict(pairs))
+        values.pop("crm", None)
+        if not values.get("evrotel_token"):
+            values["evrotel_token"] = secrets.token_urlsafe(24)
+        plain, sealed = self._split(values)
+        row = {"name": name, "crm": clean_crm(crm), "settings": plain, "secrets": sealed, "created_at": now()}
+        try:
+            with self._database.write() as db:
+                db.execute(insert(ConnectionRow).values(row))
+        except IntegrityError:
+            raise ValueError(f"there is a connection {name} already") from None
+        self._kept.pop(name, None)
+        return self.get(name)
+
+    def set(self, name: str, pairs: Mapping[str, str]) -> Connection:
+        """Changes settings; an empty value unsets one. Raises ValueError and NoSuchConnection."""
+        cleaned = clean_values(dict(pairs))
+        with self._database.write() as db:
+            row = db.execute(_SELECT.where(ConnectionRow.name == name).with_for_update(of=ConnectionRow)).first()
+            if row is None:
+                raise NoSuchConnection(name)
+            connection = self._loaded(row)
+            crm = cleaned.pop("crm", connection.crm)
+            values = {key: value for key, value in {**connection.values, **cleaned}.items() if value}
+            if not values.get("evrotel_token"):
+                values["evrotel_token"] = secrets.token_urlsafe(24)
+            plain, sealed = self._split(values)
+            db.execute(
+                update(ConnectionRow)
+                .where(ConnectionRow.id == connection.id)
+                .values(crm=crm, settings=plain, secrets=sealed)
+            )
+        self._kept.pop(name, None)
+        return self.get(name)
+
+    def pause(self, connection_id: int, *, by: str, reason: str) -> None:
+        """Nothing is told to the CRM until `resume`; events are still taken in. A person's pause is not overwritten."""
+        with self._database.write() as db:
+            db.execute(
+                update(ConnectionRow)
+                .where(ConnectionRow.id == connection_id, ConnectionRow.paused_by.is_(None))
+                .values(paused_by=by, paused_reason=reason, paused_at=now())
+            )
+        self._kept.clear()
+
+    def resume(self, connection_id: int) -> None:
+        """Ends any pause and any waiting for the account: all that is kept goes out at once."""
+        with self._database.write() as db:
+            db.execute(
+                update(ConnectionRow)
+                .where(ConnectionRow.id == connection_id)
+                .values(paused_by=None, paused_reason=None, paused_at=None)
+            )
+            db.execute(
+                update(Lane)
+                .where(Lane.connection_id == connection_id)
+                .values(trouble=None, trouble_since=None, probes=0, next_probe_at=None)
+            )
+            db.execute(
+                update(Delivery)
+                .where(Delivery.connection_id == connection_id, Delivery.state == DeliveryState.PENDING)
+                .values(due_at=now())
+            )
+            self._database.wake_workers(db)
+        self._kept.clear()
+
+    def remove(self, connection_id: int) -> None:
+        """Forgets the connection and all that belongs to it, in pieces: others write meanwhile."""
+        self.pause(connection_id, by="admin", reason="it is being removed")
+        for model in (Call, InboundEvent):
+            while self._forget_some(model, connection_id):
+                pass
+        with self._database.write() as db:
+            db.execute(delete(ConnectionRow).where(ConnectionRow.id == connection_id))
+        self._kept.clear()
+
+    def _forget_some(self, model: type[Call] | type[InboundEvent], connection_id: int) -> bool:
+        some = select(model.id).where(model.connection_id == connection_id).limit(500)
+        with self._database.write() as db:
+            return bool(db.execute(delete(model).where(model.id.in_(some))).rowcount)
+
+    def _split(self, values: Mapping[str, str]) -> tuple[dict[str, str], str]:
+        plain = {key: value for key, value in values.items() if not ALL_FIELDS[key].secret}
+        hidden = {key: value for key, value in values.items() if ALL_FIELDS[key].secret}
+        return plain, self._cipher.seal(hidden)
+
+    def _load(self, condition: Any) -> Connection | None:
+        with self._database.read() as db:
+            row = db.execute(_SELECT.where(condition)).first()
+        return None if row is None else self._loaded(row)
+
+    def _loaded(self, row: Any) -> Connection:
+        return Connection(
+            id=row.id,
+            name=row.name,
+            crm=row.crm,
+            values={**row.settings, **self._cipher.open(row.secrets)},
+            paused_by=row.paused_by,
+            paused_reason=row.paused_reason,
+            trouble=row.trouble,
+            probe_at=row.next_probe_at,
+            created_at=row.created_at,
+        )
+
+
+_SELECT = select(
+    ConnectionRow.id,
+    ConnectionRow.name,
+    ConnectionRow.crm,
+    ConnectionRow.settings,
+    ConnectionRow.secrets,
+    ConnectionRow.paused_by,
+    ConnectionRow.paused_reason,
+    ConnectionRow.created_at,
+    Lane.trouble,
+    Lane.next_probe_at,
+).outerjoin(Lane, Lane.connection_id == ConnectionRow.id)

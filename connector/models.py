@@ -1,0 +1,358 @@
+"""The tables. Times are aware UTC, numbers of people E.164 with a plus; see `design` in the README for the words."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy import DateTime as SQLDateTime
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """Aware UTC on both sides. SQLite would drop the zone and compare texts, so it gets naive UTC and gives it back."""
+
+    impl = SQLDateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a naive datetime can't be stored")
+        value = value if value.tzinfo is UTC else value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {datetime: UTCDateTime, dict[str, Any]: JSON}  # noqa: RUF012 - SQLAlchemy's own convention
+
+
+_BigKey = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up by itself only for INTEGER
+
+
+def _of_connection() -> Mapped[int]:
+    return mapped_column(ForeignKey("connections.id", ondelete="CASCADE"))
+
+
+class Connection(Base):
+    """One Evrotel account tied to one CRM account. `secrets` is sealed JSON of the secret settings."""
+
+    __tablename__ = "connections"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(40), unique=True)
+    crm: Mapped[str] = mapped_column(String(40))
+    settings: Mapped[dict[str, Any]]
+    secrets: Mapped[str] = mapped_column(Text)
+    paused_by: Mapped[str | None] = mapped_column(String(20))
+    paused_reason: Mapped[str | None] = mapped_column(Text)
+    paused_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+
+
+class CRMAccount(Base):
+    """A connection's sign-in at its CRM. `version` rises with every change of `tokens` (sealed JSON).
+
+    `users_at` is when the CRM was last asked for its users' inner numbers.
+    """
+
+    __tablename__ = "crm_accounts"
+    connection_id: Mapped[int] = mapped_column(ForeignKey("connections.id", ondelete="CASCADE"), primary_key=True)
+    account_key: Mapped[str] = mapped_column(String(200))
+    tokens: Mapped[str] = mapped_column(Text)
+    version: Mapped[int]
+    refresh_owner: Mapped[str | None] = mapped_column(String(64))
+    refresh_until: Mapped[datetime | None]
+    installed_at: Mapped[datetime]
+    users_at: Mapped[datetime | None]
+
+
+class Extension(Base):
+    """An inner number that the CRM itself knows, and whose it is."""
+
+    __tablename__ = "extensions"
+    connection_id: Mapped[int] = mapped_column(ForeignKey("connections.id", ondelete="CASCADE"), primary_key=True)
+    extension: Mapped[str] = mapped_column(String(20), primary_key=True)
+    user_id: Mapped[str] = mapped_column(String(64))
+    user_name: Mapped[str] = mapped_column(String(200))
+    seen_at: Mapped[datetime]
+
+
+class CallState(StrEnum):
+    OPEN = "open"
+    ENDED = "ended"
+
+
+class Call(Base):
+    """One phone call. `id` is ours (UUID version 7, hex); `callid` what the receiver answered, set once.
+
+    `start_key` and `end_key` are the idempotency keys of its events; `awaits_start` marks a call that was made from
+    its end alone, whose start may still come. `note` says why a CRM is not told of it.
+    """
+
+    __tablename__ = "calls"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    connection_id: Mapped[int] = _of_connection()
+    start_key: Mapped[str | None] = mapped_column(String(64))
+    end_key: Mapped[str | None] = mapped_column(String(64))
+    callid: Mapped[str | None] = mapped_column(String(200))
+    crm_call_id: Mapped[str | None] = mapped_column(String(200))
+    direction: Mapped[str] = mapped_column(String(10))
+    client_number: Mapped[str | None] = mapped_column(String(40))
+    line: Mapped[str | None] = mapped_column(String(40))
+    extension: Mapped[str | None] = mapped_column(String(20))
+    started_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    disposition: Mapped[str | None] = mapped_column(String(20))
+    billsec: Mapped[int | None]
+    recfile: Mapped[str | None] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(10))
+    source: Mapped[str] = mapped_column(String(10))
+    awaits_start: Mapped[bool]
+    note: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime] = mapped_column(index=True)
+
+    __table_args__ = (
+        UniqueConstraint("connection_id", "start_key"),
+        UniqueConstraint("connection_id", "end_key"),
+        Index("ix_calls_callid", "connection_id", "callid"),
+        Index("ix_calls_crm_call_id", "connection_id", "crm_call_id"),
+        Index("ix_calls_started_at", "connection_id", "started_at", "id"),
+        Index("ix_calls_matching", "connection_id", "client_number", "state", "created_at"),
+        Index("ix_calls_newest", "started_at", "id"),
+    )
+
+
+class InboundEvent(Base):
+    """A request of Evrotel's as it came. `reason` is None for an accepted one."""
+
+    __tablename__ = "inbound_events"
+    id: Mapped[int] = mapped_column(_BigKey, primary_key=True)
+    connection_id: Mapped[int] = _of_connection()
+    received_at: Mapped[datetime]
+    content_type: Mapped[str] = mapped_column(String(200))
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    reason: Mapped[str | None] = mapped_column(Text)
+    call_id: Mapped[str | None] = mapped_column(String(32), index=True)
+
+    __table_args__ = (Index("ix_inbound_events_received_at", "connection_id", "received_at"),)
+
+
+class DeliveryKind(StrEnum):
+    """What a CRM is told of a call."""
+
+    START = "start"
+    FINISH = "finish"
+    RECORDING = "recording"
+
+
+STEPS = {DeliveryKind.START: 1, DeliveryKind.FINISH: 2, DeliveryKind.RECORDING: 3}
+"""The order in which one call's deliveries are told."""
+
+
+class DeliveryState(StrEnum):
+    """`waiting` for its recording; `pending` until told; then for good: `done`, `expired` (came too late to matter),
+    `dead` (an admin may retry it) or `given_up` (by an admin)."""
+
+    WAITING = "waiting"
+    PENDING = "pending"
+    DONE = "done"
+    EXPIRED = "expired"
+    DEAD = "dead"
+    GIVEN_UP = "given_up"
+
+
+class Delivery(Base):
+    """One thing that a CRM must be told about a call. `claimed_until`: lease of the request that tries at once."""
+
+    __tablename__ = "deliveries"
+    id: Mapped[int] = mapped_column(_BigKey, primary_key=True)
+    connection_id: Mapped[int] = _of_connection()
+    call_id: Mapped[str] = mapped_column(ForeignKey("calls.id", ondelete="CASCADE"))
+    kind: Mapped[str] = mapped_column(String(20))
+    step: Mapped[int]
+    state: Mapped[str] = mapped_column(String(10))
+    due_at: Mapped[datetime]
+    claimed_until: Mapped[datetime | None]
+    expires_at: Mapped[datetime | None]
+    attempts: Mapped[int]
+    progress: Mapped[dict[str, Any]]
+    error: Mapped[str | None] = mapped_column(Text)
+    failed_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    settled_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        UniqueConstraint("call_id", "kind"),
+        Index("ix_deliveries_lane", "connection_id", "state", "due_at"),
+        Index("ix_deliveries_due", "state", "due_at"),
+    )
+
+
+class Attempt(Base):
+    """One try of a delivery: what was sent and answered, secrets masked. `outcome` is `done` or the error's name."""
+
+    __tablename__ = "attempts"
+    id: Mapped[int] = mapped_column(_BigKey, primary_key=True)
+    delivery_id: Mapped[int] = mapped_column(_BigKey, ForeignKey("deliveries.id", ondelete="CASCADE"), index=True)
+    at: Mapped[datetime]
+    milliseconds: Mapped[int]
+    outcome: Mapped[str] = mapped_column(String(40))
+    request: Mapped[str] = mapped_column(Text)
+    answer: Mapped[str] = mapped_column(Text)
+    error: Mapped[str | None] = mapped_column(Text)
+
+
+class Lane(Base):
+    """Who works on a connection's deliveries now, and since when its account is in trouble."""
+
+    __tablename__ = "lanes"
+    connection_id: Mapped[int] = mapped_column(ForeignKey("connections.id", ondelete="CASCADE"), primary_key=True)
+    owner: Mapped[str | None] = mapped_column(String(64))
+    leased_until: Mapped[datetime | None]
+    trouble: Mapped[str | None] = mapped_column(Text)
+    trouble_since: Mapped[datetime | None]
+    probes: Mapped[int]
+    next_probe_at: Mapped[datetime | None]
+    answered_at: Mapped[datetime | None]
+
+
+class RecordingState(StrEnum):
+    PENDING = "pending"
+    READY = "ready"
+    MISSING = "missing"
+    FORGOTTEN = "forgotten"
+
+
+class Recording(Base):
+    """A call's recording: where it lies at Evrotel's, the file we keep, and the link that CRMs were given.
+
+    The link is derived from `link_nonce` and SECRET_KEY (recordings/links.py); `revoked_at` withdraws it.
+    """
+
+    __tablename__ = "recordings"
+    call_id: Mapped[str] = mapped_column(ForeignKey("calls.id", ondelete="CASCADE"), primary_key=True)
+    connection_id: Mapped[int] = _of_connection()
+    recfile: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(10))
+    path: Mapped[str | None] = mapped_column(Text)
+    content_type: Mapped[str | None] = mapped_column(String(100))
+    size: Mapped[int | None]
+    error: Mapped[str | None] = mapped_column(Text)
+    attempts: Mapped[int]
+    due_at: Mapped[datetime]
+    owner: Mapped[str | None] = mapped_column(String(64))
+    leased_until: Mapped[datetime | None]
+    link_nonce: Mapped[str] = mapped_column(String(32), unique=True)
+    revoked_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+
+    __table_args__ = (Index("ix_recordings_due", "state", "due_at"),)
+
+
+class Customer(Base):
+    """The journal's name for a client's number."""
+
+    __tablename__ = "customers"
+    connection_id: Mapped[int] = mapped_column(ForeignKey("connections.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[str] = mapped_column(String(40), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+
+
+class Role(StrEnum):
+    ADMIN = "admin"
+    SUPERVISOR = "supervisor"
+    AGENT = "agent"
+
+
+class User(Base):
+    """A panel user. `session_version` rises when all their sessions must end."""
+
+    __tablename__ = "users"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(80), unique=True)
+    role: Mapped[str] = mapped_column(String(20))
+    connection_id: Mapped[int | None] = mapped_column(ForeignKey("connections.id", ondelete="CASCADE"))
+    extension: Mapped[str | None] = mapped_column(String(20))
+    password_hash: Mapped[str | None] = mapped_column(Text)
+    session_version: Mapped[int]
+    language: Mapped[str | None] = mapped_column(String(5))
+    created_at: Mapped[datetime]
+
+
+class SignInLink(Base):
+    """A one-time link; only its digest is kept."""
+
+    __tablename__ = "sign_in_links"
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+
+
+class SignInFailure(Base):
+    """Failed sign-ins of one name from one address, or of one address: shared by all web processes."""
+
+    __tablename__ = "sign_in_failures"
+    key: Mapped[str] = mapped_column(String(200), primary_key=True)
+    count: Mapped[int]
+    blocked_until: Mapped[datetime]
+
+
+class APIKey(Base):
+    """A key of the HTTP API; only its digest is kept."""
+
+    __tablename__ = "api_keys"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    connection_id: Mapped[int] = _of_connection()
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    created_at: Mapped[datetime]
+    last_used_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+
+class RateLimit(Base):
+    """A leaky bucket shared by all processes: `level` requests at `at`, seconds since the epoch."""
+
+    __tablename__ = "rate_limits"
+    key: Mapped[str] = mapped_column(String(200), primary_key=True)
+    level: Mapped[float]
+    at: Mapped[float]
+
+
+class Counter(Base):
+    """What is only counted, such as refused tokens."""
+
+    __tablename__ = "counters"
+    connection_id: Mapped[int] = mapped_column(ForeignKey("connections.id", ondelete="CASCADE"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    value: Mapped[int]

@@ -1,0 +1,167 @@
+"""The deployment's settings: read once from the environment and `.env` into one typed object.
+
+No other module reads the environment (ruff's rules and a test see to that).
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+from environs import Env, EnvError
+
+Number = TypeVar("Number", int, float)
+
+
+class SettingsError(ValueError):
+    """A variable has a wrong value; the message names it and says what it should be."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """One deployment. Field names are the variables' in lower case; see the README for each one's meaning."""
+
+    secret_keys: tuple[str, ...]
+    database_url: str
+    public_url: str
+    instance: Path
+    environment: dict[str, str]
+    host: str = "127.0.0.1"
+    port: int = 8000
+    start_answer_seconds: float = 2.5
+    allow_local_addresses: bool = False
+    trusted_proxies: int = 0
+    log_level: str = "INFO"
+    log_format: str = "text"
+    sentry_dsn: str = ""
+    retention_days: int = 400
+    evrotel_api_url: str = "https://callme.sipiko.net"
+    evrotel_dial_url: str = "https://autodial.evro-tel.com.ua/autodialapi/call_worker_api.php"
+    bitrix24_oauth_url: str = "https://oauth.bitrix24.tech"
+    web_concurrency: int = 2
+    web_threads: int = 64
+
+    def __repr__(self) -> str:
+        return f"Settings(public_url={self.public_url!r})"  # never the keys or the database's password
+
+
+def read_settings(*, host: str | None = None, port: int | None = None, instance: Path | None = None) -> Settings:
+    """The settings of this process. `host` and `port` are the command line's and win. Raises SettingsError."""
+    env = Env()
+    kept = Path.cwd() / ".env"
+    env.read_env(str(kept), recurse=False, override=False)
+    environment = {name: value or "" for name, value in dotenv_values(kept).items()} | dict(os.environ)
+    try:
+        return _read(env, host, port, instance or Path("instance").absolute(), environment)
+    except EnvError as error:
+        raise SettingsError(str(error)) from None
+
+
+def _read(env: Env, host: str | None, port: int | None, instance: Path, environment: dict[str, str]) -> Settings:
+    on_heroku = bool(env.str("DYNO", ""))
+    host = host or ("0.0.0.0" if on_heroku else "127.0.0.1")  # noqa: S104 - a dyno is reached from outside
+    port = port or _number(env, "PORT", 8000, "a port", (1, 65535))
+    database_url = _database_url(env, instance, on_heroku)
+    return Settings(
+        secret_keys=_secret_keys(env, instance, database_url),
+        database_url=database_url,
+        public_url=_web_address(env, "PUBLIC_URL", _own_address(env, host, port)),
+        instance=instance,
+        environment=environment,
+        host=host,
+        port=port,
+        start_answer_seconds=_number(env, "START_ANSWER_SECONDS", 2.5, "seconds", (0, 30)),
+        allow_local_addresses=_switch(env, "ALLOW_LOCAL_ADDRESSES"),
+        trusted_proxies=_number(env, "TRUSTED_PROXIES", int(on_heroku), "proxies", (0, 10)),
+        log_level=_one_of(env, "LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO"),
+        log_format=_one_of(env, "LOG_FORMAT", ("text", "json"), "text"),
+        sentry_dsn=env.str("SENTRY_DSN", ""),
+        retention_days=_number(env, "RETENTION_DAYS", 400, "days", (1, 36500)),
+        evrotel_api_url=_web_address(env, "EVROTEL_API_URL", Settings.evrotel_api_url),
+        evrotel_dial_url=_web_address(env, "EVROTEL_DIAL_URL", Settings.evrotel_dial_url),
+        bitrix24_oauth_url=_web_address(env, "BITRIX24_OAUTH_URL", Settings.bitrix24_oauth_url),
+        web_concurrency=_number(env, "WEB_CONCURRENCY", 2, "web processes", (1, 64)),
+        web_threads=_number(env, "WEB_THREADS", 64, "threads", (4, 1024)),
+    )
+
+
+def _database_url(env: Env, instance: Path, on_heroku: bool) -> str:
+    """A SQLAlchemy address with our driver; Heroku's `postgres://` is PostgreSQL too."""
+    url = env.str("DATABASE_URL", "") or f"sqlite:///{instance / 'connector.db'}"
+    scheme, separator, rest = url.partition("://")
+    drivers = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg", "sqlite": "sqlite"}
+    if not separator or (scheme not in drivers and scheme not in drivers.values()):
+        raise SettingsError("DATABASE_URL should be sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME")
+    if scheme == "sqlite" and on_heroku:
+        raise SettingsError("DATABASE_URL should be a PostgreSQL address: a dyno's disk, and SQLite on it, is not kept")
+    return f"{drivers.get(scheme, scheme)}://{rest}"
+
+
+def _secret_keys(env: Env, instance: Path, database_url: str) -> tuple[str, ...]:
+    """The first key signs and encrypts, the others only verify and decrypt (rotation)."""
+    keys = tuple(key for key in (part.strip() for part in env.str("SECRET_KEY", "").split(",")) if key)
+    if keys:
+        if any(len(key) < 16 for key in keys):
+            raise SettingsError("SECRET_KEY should be at least 16 characters, or several such keys with commas between")
+        return keys
+    if not database_url.startswith("sqlite"):
+        raise SettingsError("SECRET_KEY should be set to a long random text: it encrypts the secrets in the database")
+    return (_kept_key(instance / "secret_key"),)
+
+
+def _kept_key(path: Path) -> str:
+    """The key made at the first start. Created in one step, so that two first starts agree on one key."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    if not path.exists():
+        fresh.touch(mode=0o600)
+        fresh.write_text(secrets.token_urlsafe(48))
+        try:
+            os.link(fresh, path)
+        except FileExistsError:
+            pass  # another process was faster: its key counts
+        fresh.unlink()
+    return path.read_text().strip()
+
+
+def _own_address(env: Env, host: str, port: int) -> str:
+    """Heroku names the application's own address where its dyno metadata are on (Dev Center, "Dyno Metadata")."""
+    name = env.str("HEROKU_APP_DEFAULT_DOMAIN_NAME", "")
+    return f"https://{name}" if name else f"http://{host}:{port}"
+
+
+def _number(env: Env, name: str, default: Number, what: str, span: tuple[int, int]) -> Number:
+    """A number of the default's kind; an empty text, as forms of platforms leave it, is no value."""
+    text = env.str(name, "").strip()
+    try:
+        number = type(default)(text) if text else default
+    except ValueError:
+        number = None
+    if number is None or not span[0] <= number <= span[1]:
+        raise SettingsError(f"{name} should be {what} from {span[0]} to {span[1]}, not {text!r}")
+    return number
+
+
+def _switch(env: Env, name: str) -> bool:
+    return _one_of(env, name, ("0", "1"), "0") == "1"
+
+
+def _one_of(env: Env, name: str, choices: tuple[str, ...], default: str) -> str:
+    value = env.str(name, default).strip() or default
+    found = next((choice for choice in choices if choice.lower() == value.lower()), None)
+    if found is None:
+        raise SettingsError(f"{name} should be one of {', '.join(choices)}, not {value!r}")
+    return found
+
+
+def _web_address(env: Env, name: str, default: str) -> str:
+    value = env.str(name, "").strip() or default
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise SettingsError(f"{name} should be a web address such as https://host, not {value!r}")
+    return value.rstrip("/")

@@ -1,0 +1,93 @@
+"""Which open call an end without a known callid belongs to: a pure decision over what both say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from connector.calls.numbers import Parties, parties
+from connector.evrotel.localtime import event_time, wall_time
+from connector.evrotel.parser import EndEvent
+from crm_adapters.events import Direction
+
+MATCHING_WINDOW = timedelta(hours=24)
+"""An end looks for a start that arrived at most so long before it."""
+LONGEST_WAIT = timedelta(hours=1)
+"""How much longer than it was talked a call can last: ringing, menus, queues. An older open one has lost its end."""
+CLOCK_TOLERANCE = timedelta(seconds=120)
+"""So far may the PBX's times and the times of arrival be apart."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenCall:
+    """A call whose end has not come. `started_at` is the start's date, `arrived_at` when its start came; both UTC."""
+
+    id: str
+    direction: Direction
+    client_number: str | None
+    line: str | None
+    extension: str | None
+    started_at: datetime
+    arrived_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndedCall:
+    """What an end says. `parties` has who is who for each direction that the call can have: one where the end names it.
+
+    `ended_at` is the end's date, None where it has no readable one; nobody knows whether it means the call's start or
+    its end. `billsec` is talk time in seconds.
+    """
+
+    direction: Direction | None
+    parties: Mapping[Direction, Parties]
+    ended_at: datetime | None
+    arrived_at: datetime
+    billsec: int
+
+
+def ended_call(end: EndEvent, zone: ZoneInfo, region: str, arrived_at: datetime) -> EndedCall:
+    """What the end says, read in the connection's time zone and country of national numbers."""
+    directions = (end.direction,) if end.direction else tuple(Direction)
+    return EndedCall(
+        direction=end.direction,
+        parties={direction: parties(direction, end.number_a, end.number_b, region) for direction in directions},
+        ended_at=event_time(end.date, zone, arrived_at) if wall_time(end.date) else None,
+        arrived_at=arrived_at,
+        billsec=end.billsec,
+    )
+
+
+def match_end(end: EndedCall, candidates: Sequence[OpenCall]) -> OpenCall | None:
+    """The open call that ended, None where none fits.
+
+    Of several the one that started at the very time that the end names; then one that is old enough for the talk
+    time; then the latest.
+    """
+    fitting = [call for call in candidates if _same_parties(end, call) and _in_time(end, call)]
+    return max(fitting, key=lambda call: _preference(end, call), default=None)
+
+
+def _same_parties(end: EndedCall, call: OpenCall) -> bool:
+    said = end.parties.get(call.direction)
+    if said is None or said.client_number != call.client_number:
+        return False
+    ours = ((said.line, call.line), (said.extension, call.extension))
+    if any(one and other and one != other for one, other in ours):
+        return False
+    # A withheld number identifies nobody: then the two must at least name the same place on our side.
+    return said.client_number is not None or any(one and one == other for one, other in ours)
+
+
+def _in_time(end: EndedCall, call: OpenCall) -> bool:
+    lasted = end.arrived_at - call.arrived_at
+    if not timedelta(0) <= lasted <= min(MATCHING_WINDOW, timedelta(seconds=end.billsec) + LONGEST_WAIT):
+        return False
+    return end.ended_at is None or call.started_at - end.ended_at <= CLOCK_TOLERANCE
+
+
+def _preference(end: EndedCall, call: OpenCall) -> tuple[bool, bool, datetime, datetime, str]:
+    long_enough = end.arrived_at - call.arrived_at + CLOCK_TOLERANCE >= timedelta(seconds=end.billsec)
+    return (call.started_at == end.ended_at, long_enough, call.started_at, call.arrived_at, call.id)

@@ -1,0 +1,284 @@
+"""Writes the ends of calls: to the call that the callid names, else the open one with its numbers, else a new one."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, insert, or_, select, update
+from sqlalchemy import Connection as SQLConnection
+
+from connector.calls.arrivals import Arrival, keep_event, new_call_id
+from connector.calls.keys import end_key, start_key
+from connector.calls.matching import MATCHING_WINDOW, EndedCall, OpenCall, ended_call, match_end
+from connector.calls.numbers import Parties, is_extension, parties
+from connector.calls.starts import WITHHELD
+from connector.connections.store import Connection
+from connector.db import insert_or_ignore
+from connector.delivery.outbox import delivery_row
+from connector.evrotel.parser import EndEvent
+from connector.models import Call, CallState, Delivery, DeliveryKind, DeliveryState, Recording, RecordingState
+from crm_adapters.contract import Capability
+from crm_adapters.events import Direction, Disposition
+
+
+class Unplaceable(ValueError):
+    """An end names neither a known call nor numbers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewEnd:
+    """An end to be written, and what it says in the connection's terms."""
+
+    connection: Connection
+    arrival: Arrival
+    event: EndEvent
+    said: EndedCall
+    key: str
+
+
+def new_end(connection: Connection, event: EndEvent, arrival: Arrival) -> NewEnd:
+    region = connection.get("phone_region")
+    said = ended_call(event, connection.zone, region, arrival.at)
+    key = end_key(event, region)
+    if not (event.callid or event.recfile or said.ended_at):
+        key = f"{key[:40]}{arrival.at.timestamp():.6f}"  # nothing tells a repeat from the client's next try
+    return NewEnd(connection=connection, arrival=arrival, event=event, said=said, key=key)
+
+
+def write_end(db: SQLConnection, item: NewEnd) -> str:
+    """Writes one end; returns its call's ID. A repeated end changes nothing. Raises Unplaceable."""
+    call_id = _ended_by(db, item)
+    if call_id is None:
+        call = _named(db, item) or _matched(db, item) or _same_start(db, item)
+        call_id = _from_end_alone(db, item) if call is None else _end(db, item, call)
+    keep_event(db, item.connection.id, item.arrival, call_id=call_id, reason=None)
+    return call_id
+
+
+def call_times(date: datetime | None, billsec: int, arrived_at: datetime) -> tuple[datetime, datetime]:
+    """Start and end of a call that is known from its end alone.
+
+    The PBX's `calldate` of an end is the end's in the operator's document, and the start's in some senders. The event
+    arrives when the call ends, which tells them apart; where it does not, the document counts.
+    """
+    talk = timedelta(seconds=billsec)
+    if date is None:
+        return arrived_at - talk, arrived_at
+    is_start = abs(arrived_at - (date + talk)) < abs(arrived_at - date) <= talk + timedelta(minutes=5)
+    return (date, date + talk) if is_start else (date - talk, date)
+
+
+def _ended_by(db: SQLConnection, item: NewEnd) -> str | None:
+    """The call that this very end was written to before."""
+    return db.execute(
+        select(Call.id).where(Call.connection_id == item.connection.id, Call.end_key == item.key)
+    ).scalar_one_or_none()
+
+
+_CALL = (
+    Call.id,
+    Call.state,
+    Call.direction,
+    Call.client_number,
+    Call.line,
+    Call.extension,
+    Call.started_at,
+    Call.created_at,
+    Call.recfile,
+)
+
+
+def _named(db: SQLConnection, item: NewEnd) -> Any:
+    """The call whose callid the end brings home: what we answered, our own ID or the CRM's."""
+    callid = item.event.callid
+    if callid is None:
+        return None
+    for name in (Call.callid, Call.id, Call.crm_call_id):  # one by one: for an OR SQLite reads all calls there are
+        query = select(*_CALL).where(Call.connection_id == item.connection.id, name == callid)
+        if call := db.execute(query.order_by(Call.id.desc()).limit(1)).first():
+            return call
+    return None
+
+
+def _direction(event: EndEvent) -> Direction:
+    """The end's direction; where it gives none, what a short number on the calling side says."""
+    return event.direction or (Direction.OUTGOING if is_extension(event.number_a) else Direction.INCOMING)
+
+
+def _parties(item: NewEnd, direction: Direction) -> Parties:
+    """Who is who, also where the call's direction is not the one that its end names."""
+    event = item.event
+    return item.said.parties.get(direction) or parties(
+        direction, event.number_a, event.number_b, item.connection.get("phone_region")
+    )
+
+
+def _matched(db: SQLConnection, item: NewEnd) -> Any:
+    """The open call with the end's numbers."""
+    if not (item.event.number_a or item.event.number_b):
+        return None
+    rows = db.execute(
+        select(*_CALL).where(
+            Call.connection_id == item.connection.id,
+            Call.state == CallState.OPEN,
+            or_(*(_same_client(who) for who in item.said.parties.values())),
+            Call.created_at >= item.arrival.at - MATCHING_WINDOW,
+        )
+    ).all()
+    found = match_end(item.said, [_open_call(row) for row in rows])
+    return next((row for row in rows if found and row.id == found.id), None)
+
+
+def _same_client(who: Parties) -> ColumnElement[bool]:
+    if who.client_number:
+        return Call.client_number == who.client_number
+    return and_(Call.client_number.is_(None), Call.line == who.line)
+
+
+def _start_key(item: NewEnd, direction: Direction) -> str | None:
+    event = item.event
+    return start_key(direction, event.number_a, event.number_b, event.date, item.connection.get("phone_region"))
+
+
+def _same_start(db: SQLConnection, item: NewEnd) -> Any:
+    """A call of the same numbers, direction and date that has ended already: the end repeats its end in other words."""
+    if not (item.event.number_a or item.event.number_b):
+        return None
+    keys = filter(None, (_start_key(item, direction) for direction in item.said.parties))
+    return db.execute(
+        select(*_CALL).where(Call.connection_id == item.connection.id, Call.start_key.in_(list(keys))).limit(1)
+    ).first()
+
+
+def _open_call(row: Any) -> OpenCall:
+    return OpenCall(
+        id=row.id,
+        direction=Direction(row.direction),
+        client_number=row.client_number,
+        line=row.line,
+        extension=row.extension,
+        started_at=row.started_at,
+        arrived_at=row.created_at,
+    )
+
+
+def _end(db: SQLConnection, item: NewEnd, call: Any) -> str:
+    """Ends an open call. One that has ended only learns of a recording that the first end did not name."""
+    call_id: str = call.id
+    extension = _answering_extension(item, call)
+    changed = db.execute(
+        update(Call)
+        .where(Call.id == call_id, Call.state == CallState.OPEN)
+        .values(
+            state=CallState.ENDED,
+            end_key=item.key,
+            ended_at=_end_time(item, call),
+            disposition=item.event.disposition,
+            billsec=item.event.billsec,
+            recfile=item.event.recfile,
+            extension=extension,
+            updated_at=item.arrival.at,
+        )
+    )
+    if changed.rowcount:
+        _plan(db, item, call_id, tellable=call.client_number is not None)
+    elif item.event.recfile and not call.recfile:
+        db.execute(
+            update(Call).where(Call.id == call_id).values(recfile=item.event.recfile, updated_at=item.arrival.at)
+        )
+        _plan_recording(db, item, call_id, tellable=call.client_number is not None)
+    return call_id
+
+
+def _end_time(item: NewEnd, call: Any) -> datetime:
+    """The PBX's date where it is later than the start's; else the start and as long as the call lasted for us."""
+    date = item.said.ended_at
+    if date and date > call.started_at:
+        return date
+    lasted = max(item.arrival.at - call.created_at, timedelta(seconds=item.event.billsec))
+    ended_at: datetime = call.started_at + lasted
+    return ended_at
+
+
+def _answering_extension(item: NewEnd, call: Any) -> str | None:
+    """A call to a line may end with the number of the extension that answered it."""
+    extension: str | None = _parties(item, Direction(call.direction)).extension
+    return extension or call.extension
+
+
+def _from_end_alone(db: SQLConnection, item: NewEnd) -> str:
+    event = item.event
+    if not (event.number_a or event.number_b):
+        raise Unplaceable("the end has no callid that is known and no numbers")
+    direction = _direction(event)
+    who = _parties(item, direction)
+    started_at, ended_at = call_times(item.said.ended_at, event.billsec, item.arrival.at)
+    call_id = new_call_id()
+    row = {
+        "id": call_id,
+        "connection_id": item.connection.id,
+        "start_key": _start_key(item, direction),
+        "end_key": item.key,
+        "callid": call_id,
+        "direction": direction,
+        "client_number": who.client_number,
+        "line": who.line,
+        "extension": who.extension,
+        "started_at": started_at,
+        "ended_at": ended_at,
+        "disposition": event.disposition,
+        "billsec": event.billsec,
+        "recfile": event.recfile,
+        "state": CallState.ENDED,
+        "source": "event",
+        "awaits_start": True,
+        "note": None if who.client_number else WITHHELD,
+        "created_at": item.arrival.at,
+        "updated_at": item.arrival.at,
+    }
+    statement = insert_or_ignore(db, Call, ["connection_id", "end_key"]).returning(Call.id)
+    if db.execute(statement, row).first() is None:
+        return str(_ended_by(db, item))  # another process wrote the same end a moment ago
+    _plan(db, item, call_id, tellable=who.client_number is not None)
+    return call_id
+
+
+def _plan(db: SQLConnection, item: NewEnd, call_id: str, *, tellable: bool) -> None:
+    """Queues what the CRM must hear of an ended call."""
+    connection, at = item.connection, item.arrival.at
+    if connection.can(Capability.FINISH) and tellable:
+        # A start that nobody tries just now comes too late: the finish tells the call whole.
+        db.execute(
+            update(Delivery)
+            .where(
+                Delivery.call_id == call_id,
+                Delivery.kind == DeliveryKind.START,
+                Delivery.state == DeliveryState.PENDING,
+                or_(Delivery.claimed_until.is_(None), Delivery.claimed_until < at),
+            )
+            .values(state=DeliveryState.EXPIRED, settled_at=at, error="told with the end of the call")
+        )
+        db.execute(insert(Delivery), [delivery_row(call_id, connection.id, DeliveryKind.FINISH, at)])
+    _plan_recording(db, item, call_id, tellable=tellable)
+
+
+def _plan_recording(db: SQLConnection, item: NewEnd, call_id: str, *, tellable: bool) -> None:
+    event, connection, at = item.event, item.connection, item.arrival.at
+    if event.recfile and (event.disposition == Disposition.ANSWERED or event.billsec):
+        row = {
+            "call_id": call_id,
+            "connection_id": connection.id,
+            "recfile": event.recfile,
+            "state": RecordingState.PENDING,
+            "attempts": 0,
+            "due_at": at,
+            "link_nonce": secrets.token_hex(16),
+            "created_at": at,
+        }
+        db.execute(insert_or_ignore(db, Recording, ["call_id"]), row)
+        if connection.can(Capability.RECORDING) and tellable:
+            waiting = delivery_row(call_id, connection.id, DeliveryKind.RECORDING, at, state=DeliveryState.WAITING)
+            db.execute(insert_or_ignore(db, Delivery, ["call_id", "kind"]), waiting)

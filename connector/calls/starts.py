@@ -1,0 +1,220 @@
+"""Writes the starts of calls: each call once, however often and by whichever process its start comes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection as SQLConnection
+from sqlalchemy import bindparam, insert, select, update
+
+from connector.calls.arrivals import Arrival, event_row, keep_event, new_call_id
+from connector.calls.numbers import Parties
+from connector.connections.store import Connection
+from connector.db import insert_or_ignore
+from connector.delivery.outbox import delivery_row
+from connector.evrotel.parser import StartEvent
+from connector.models import Call, CallState, Delivery, DeliveryKind, InboundEvent
+from crm_adapters.contract import Capability
+
+CARD_IS_WORTH = timedelta(seconds=60)
+"""A card that comes later than this helps nobody: its start expires."""
+LATE_START = timedelta(minutes=2)
+"""How long after an end that came alone its start is still taken for the same call's."""
+WITHHELD = "the number is withheld: there is nobody to log the call for"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewStart:
+    """A start to be written. `claimed_until` is set where this request tries to tell the CRM at once."""
+
+    connection: Connection
+    arrival: Arrival
+    event: StartEvent
+    parties: Parties
+    started_at: datetime
+    key: str | None
+    claimed_until: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartTaken:
+    """The call that a start belongs to. `callid` is None while the request that made the call still waits for a CRM's.
+
+    `to_tell` is true for the one request that is to tell the CRM at once.
+    """
+
+    call_id: str
+    callid: str | None
+    to_tell: bool = False
+
+
+def write_starts(db: SQLConnection, items: Sequence[NewStart]) -> list[StartTaken]:
+    known: dict[tuple[int, str], StartTaken] = {}
+    if orphans := _orphans(db, items):
+        known = _known_calls(db, [_identity(item) for item in items if item.key])
+        known |= _ended_before_their_start(db, [item for item in items if _identity(item) not in known], orphans)
+    fresh: dict[tuple[int, str], NewStart] = {}
+    for item in items:
+        if _identity(item) not in known:
+            fresh.setdefault(_identity(item), item)
+    made = _insert_calls(db, fresh)
+    known |= {identity: taken for identity, (_, taken) in made.items()}
+    missing = [identity for identity in fresh if identity not in made]
+    if missing:
+        known |= _known_calls(db, missing)
+    taken = [known[_identity(item)] for item in items]
+    _insert_events(db, items, taken)
+    if any(item.parties.client_number and item.connection.can(Capability.CALL_ID) for item, _ in made.values()):
+        _insert_deliveries(db, [(item, taken.call_id) for item, taken in made.values()])
+    first = {id(item) for item, _ in made.values()}
+    return [
+        StartTaken(call_id=it.call_id, callid=it.callid, to_tell=id(item) in first and item.claimed_until is not None)
+        for item, it in zip(items, taken, strict=True)
+    ]
+
+
+def _identity(item: NewStart) -> tuple[int, str]:
+    """What makes two starts the same. One without a date is like no other."""
+    return item.connection.id, item.key or f"only {id(item)}"
+
+
+def _insert_calls(
+    db: SQLConnection, fresh: dict[tuple[int, str], NewStart]
+) -> dict[tuple[int, str], tuple[NewStart, StartTaken]]:
+    """Inserts what is not there yet; another process may be a moment faster, then its call counts."""
+    if not fresh:
+        return {}
+    # One order for all processes, so that two groups with common keys wait for each other instead of deadlocking.
+    rows = [(identity, item, _call_row(item)) for identity, item in sorted(fresh.items())]
+    statement = insert_or_ignore(db, Call, ["connection_id", "start_key"])
+    result = db.execute(statement, [row for _, _, row in rows])
+    inserted = {row["id"] for _, _, row in rows}
+    if result.rowcount != len(rows):
+        inserted = set(db.execute(select(Call.id).where(Call.id.in_(inserted))).scalars())
+    return {
+        identity: (item, StartTaken(call_id=row["id"], callid=row["callid"]))
+        for identity, item, row in rows
+        if row["id"] in inserted
+    }
+
+
+def _call_row(item: NewStart) -> dict[str, Any]:
+    call_id = new_call_id()
+    return {
+        "id": call_id,
+        "connection_id": item.connection.id,
+        "start_key": item.key,
+        "callid": None if item.claimed_until else call_id,
+        "direction": item.event.direction,
+        "client_number": item.parties.client_number,
+        "line": item.parties.line,
+        "extension": item.parties.extension,
+        "started_at": item.started_at,
+        "state": CallState.OPEN,
+        "source": "event",
+        "awaits_start": False,
+        "note": None if item.parties.client_number else WITHHELD,
+        "created_at": item.arrival.at,
+        "updated_at": item.arrival.at,
+    }
+
+
+def _insert_events(db: SQLConnection, items: Sequence[NewStart], taken: Sequence[StartTaken]) -> None:
+    rows = []
+    for item, it in zip(items, taken, strict=True):
+        if item.arrival.event_id is None:
+            rows.append(event_row(item.connection.id, item.arrival, it.call_id, None))
+        else:
+            keep_event(db, item.connection.id, item.arrival, call_id=it.call_id, reason=None)
+    if rows:
+        db.execute(insert(InboundEvent), rows)
+
+
+def _insert_deliveries(db: SQLConnection, made: Sequence[tuple[NewStart, str]]) -> None:
+    rows = [
+        delivery_row(
+            call_id,
+            item.connection.id,
+            DeliveryKind.START,
+            item.arrival.at,
+            claimed_until=item.claimed_until,
+            expires_at=item.arrival.at + CARD_IS_WORTH,
+        )
+        for item, call_id in made
+        if item.parties.client_number and item.connection.can(Capability.CALL_ID)
+    ]
+    db.execute(insert(Delivery), rows)
+
+
+def _known_calls(db: SQLConnection, identities: Sequence[tuple[int, str]]) -> dict[tuple[int, str], StartTaken]:
+    """The calls that earlier starts of the same keys made."""
+    rows = db.execute(
+        select(Call.connection_id, Call.start_key, Call.id, Call.callid).where(
+            Call.connection_id.in_({connection_id for connection_id, _ in identities}),
+            Call.start_key.in_([key for _, key in identities]),
+        )
+    )
+    return {(row.connection_id, str(row.start_key)): StartTaken(call_id=row.id, callid=row.callid) for row in rows}
+
+
+_ORPHANS = select(
+    Call.id,
+    Call.callid,
+    Call.connection_id,
+    Call.direction,
+    Call.client_number,
+    Call.line,
+    Call.extension,
+    Call.started_at,
+    Call.ended_at,
+).where(
+    Call.connection_id.in_(bindparam("connections", expanding=True)),
+    Call.state == CallState.ENDED,
+    Call.client_number.in_(bindparam("numbers", expanding=True)),
+    Call.created_at >= bindparam("oldest"),
+    Call.awaits_start.is_(True),
+)
+
+
+def _orphans(db: SQLConnection, items: Sequence[NewStart]) -> Sequence[Any]:
+    """Calls that were made from an end alone, not long ago, and might be those of these starts."""
+    return db.execute(
+        _ORPHANS,
+        {
+            "connections": list({item.connection.id for item in items}),
+            "numbers": list({item.parties.client_number for item in items}),
+            "oldest": min(item.arrival.at for item in items) - LATE_START,
+        },
+    ).all()
+
+
+def _ended_before_their_start(
+    db: SQLConnection, items: Sequence[NewStart], orphans: Sequence[Any]
+) -> dict[tuple[int, str], StartTaken]:
+    """Calls whose end overtook their start: the start belongs to the call that was made from the end alone."""
+    found: dict[tuple[int, str], StartTaken] = {}
+    for item in items:
+        for row in orphans:
+            if row.id not in {taken.call_id for taken in found.values()} and _may_start(item, row):
+                found[_identity(item)] = StartTaken(call_id=row.id, callid=row.callid or row.id)
+                db.execute(
+                    update(Call)
+                    .where(Call.id == row.id)
+                    .values(start_key=item.key, awaits_start=False, started_at=min(item.started_at, row.ended_at))
+                )
+                break
+    return found
+
+
+def _may_start(item: NewStart, row: Any) -> bool:
+    ours = (item.parties.line, item.parties.extension)
+    return (
+        row.connection_id == item.connection.id
+        and row.direction == item.event.direction
+        and row.client_number == item.parties.client_number
+        and (row.line, row.extension) == ours
+        and item.started_at <= row.ended_at + timedelta(seconds=5)
+    )

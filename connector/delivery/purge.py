@@ -1,0 +1,58 @@
+"""Forgets what is older than RETENTION_DAYS: calls with all that hangs on them, events, recordings' files."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import delete, select
+
+from connector.db import Database, now
+from connector.deployment import Deployment
+from connector.models import Call, InboundEvent, Recording, SignInFailure, SignInLink
+
+logger = logging.getLogger(__name__)
+
+AT_ONCE = 500
+
+
+def purge(deployment: Deployment) -> int:
+    """Deletes in small transactions, so that nobody waits for it; returns how many calls went."""
+    before = now() - timedelta(days=deployment.settings.retention_days)
+    database = deployment.database
+    purged = 0
+    while gone := _purge_calls(database, deployment.settings.instance, before):
+        purged += gone
+    for connection in deployment.connections.all():
+        while _purge_events(database, connection.id, before):
+            pass
+    with database.write() as db:
+        db.execute(delete(SignInLink).where(SignInLink.expires_at < now() - timedelta(days=30)))
+        db.execute(delete(SignInFailure).where(SignInFailure.blocked_until < now() - timedelta(days=1)))
+    if purged:
+        logger.info("purged %s calls older than %s days", purged, deployment.settings.retention_days)
+    return purged
+
+
+def _purge_events(database: Database, connection_id: int, before: datetime) -> int:
+    old = select(InboundEvent.id).where(InboundEvent.connection_id == connection_id, InboundEvent.received_at < before)
+    with database.read() as db:
+        ids = list(db.execute(old.limit(AT_ONCE)).scalars())
+    if ids:
+        with database.write() as db:
+            db.execute(delete(InboundEvent).where(InboundEvent.id.in_(ids)))
+    return len(ids)
+
+
+def _purge_calls(database: Database, instance: Path, before: datetime) -> int:
+    """Files go first: a file without a row would stay for ever, a row without its file is purged the next time."""
+    with database.read() as db:
+        ids = list(db.execute(select(Call.id).where(Call.updated_at < before).limit(AT_ONCE)).scalars())
+        paths = list(db.execute(select(Recording.path).where(Recording.call_id.in_(ids))).scalars())
+    for path in filter(None, paths):
+        (instance / path).unlink(missing_ok=True)
+    if ids:
+        with database.write() as db:
+            db.execute(delete(Call).where(Call.id.in_(ids)))
+    return len(ids)

@@ -1,0 +1,148 @@
+"""A delivery worker: APScheduler is its clock, the database its queue. Any number may run."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+from apscheduler.executors.pool import ThreadPoolExecutor as ClockThreads
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from connector.calls.people import refresh_all
+from connector.db import Unavailable, now
+from connector.delivery import lanes
+from connector.delivery.keepalive import keep_accounts_alive
+from connector.delivery.loop import work_lane
+from connector.delivery.purge import purge
+from connector.delivery.wake import watch
+from connector.deployment import Deployment
+from connector.recordings.jobs import AT_ONCE as RECORDINGS_AT_ONCE
+from connector.recordings.jobs import release as release_recordings
+from connector.recordings.jobs import renew as renew_recordings
+from connector.recordings.jobs import work_recordings
+from connector.recordings.sweep import sweep
+
+logger = logging.getLogger(__name__)
+
+LANES_AT_ONCE = 8
+
+
+class Worker:
+    """One process's lanes and jobs. Each is harmless when two workers run it: its work is claimed in the database."""
+
+    def __init__(self, deployment: Deployment, stop: threading.Event) -> None:
+        self.owner = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
+        self._deployment = deployment
+        self._stop = stop
+        self._working: set[int] = set()
+        self._dispatching = threading.Lock()
+        self._lanes = ThreadPoolExecutor(LANES_AT_ONCE, thread_name_prefix="lane")
+        self._recordings = ThreadPoolExecutor(RECORDINGS_AT_ONCE, thread_name_prefix="recording")
+
+    def run(self) -> None:
+        """Works until `stop` is set, then finishes what is in flight."""
+        clock = BackgroundScheduler(
+            timezone="UTC",
+            executors={"default": ClockThreads(6)},
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": 60},
+        )
+        for job, seconds in self._jobs():
+            clock.add_job(_guarded(job), "interval", seconds=seconds, next_run_time=now() + timedelta(seconds=0.1))
+        clock.start()
+        watch(self._deployment.database, _guarded(self._wake), self._stop)
+        logger.info("worker %s is ready", self.owner)
+        self._stop.wait()
+        self._finish(clock)
+
+    def _jobs(self) -> list[tuple[Callable[[], object], float]]:
+        """The clockwork: what is done, and each how many seconds."""
+        deployment = self._deployment
+        return [
+            (self.dispatch, 1),
+            (self.renew_leases, 3),
+            (self.fetch_recordings, 1),
+            (lambda: refresh_all(deployment), 5),
+            (lambda: keep_accounts_alive(deployment), 12 * 3600),
+            (lambda: purge(deployment), 3600),
+            (lambda: sweep(deployment), 24 * 3600),
+        ]
+
+    def _wake(self) -> None:
+        self.dispatch()
+        self.fetch_recordings()
+
+    def fetch_recordings(self) -> None:
+        """Has the recordings that are due fetched."""
+        if not self._stop.is_set():
+            work_recordings(self._deployment, self.owner, self._submit_recording)
+
+    def _submit_recording(self, job: Callable[[], None]) -> None:
+        if not self._stop.is_set():
+            self._recordings.submit(_guarded(job))
+
+    def dispatch(self) -> None:
+        """Hands every lane that is due and free to a thread."""
+        with self._dispatching:
+            if self._stop.is_set() or len(self._working) >= LANES_AT_ONCE:
+                return
+            with self._deployment.database.read() as db:
+                due = lanes.due(db, now())
+            for connection_id in due:
+                if connection_id not in self._working and len(self._working) < LANES_AT_ONCE:
+                    self._working.add(connection_id)
+                    self._lanes.submit(self._work, connection_id)
+
+    def _work(self, connection_id: int) -> None:
+        try:
+            work_lane(self._deployment, connection_id, self.owner, self._stop)
+        finally:
+            self._working.discard(connection_id)
+
+    def renew_leases(self) -> None:
+        """Keeps the lanes that are being worked on, and the recordings that are being fetched."""
+        renew_recordings(self._deployment.database, self.owner)
+        working = list(self._working)
+        if working:
+            with self._deployment.database.write() as db:
+                lanes.renew(db, self.owner, working, now())
+
+    def _finish(self, clock: BackgroundScheduler) -> None:
+        """Leases are renewed until the last telling is settled; recordings that wait are given back."""
+        clock.pause()
+        self._recordings.shutdown(wait=False, cancel_futures=True)
+        renewing = threading.Event()
+
+        def renew() -> None:
+            while not renewing.wait(3):
+                self.renew_leases()
+
+        threading.Thread(target=_guarded(renew), daemon=True).start()
+        self._lanes.shutdown(wait=True, cancel_futures=True)
+        renewing.set()
+        clock.shutdown(wait=False)
+        release_recordings(self._deployment.database, self.owner)
+        logger.info("worker %s has stopped", self.owner)
+
+
+def _guarded(job: Callable[[], object]) -> Callable[[], None]:
+    """A database that is away for a while is no news at each tick; anything else is a bug and is shown whole."""
+
+    def run() -> None:
+        try:
+            job()
+        except Unavailable as error:
+            logger.warning("the database does not answer: %s", type(error).__name__)
+        except Exception:
+            logger.exception("a job of the worker failed")
+
+    return run
+
+
+def run_worker(deployment: Deployment, stop: threading.Event) -> None:
+    """Runs a worker until `stop` is set."""
+    Worker(deployment, stop).run()

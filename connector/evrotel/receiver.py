@@ -1,0 +1,94 @@
+"""The door that Evrotel's transmitter calls: POST /evrotel/{connection}/events."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from flask import Blueprint, Response, request
+from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from connector.calls.arrivals import Arrival
+from connector.calls.endings import Unplaceable
+from connector.connections.store import Connection
+from connector.db import Unavailable, now
+from connector.delivery.first import answer_to, claim_until
+from connector.deployment import Deployment, deployment
+from connector.evrotel.parser import EndEvent, StartEvent, Unreadable, parse_event
+from connector.locks import Lock, locked_by
+from connector.log import about
+from connector.secrets import same
+
+logger = logging.getLogger(__name__)
+
+PREFIX = "/evrotel"
+blueprint = Blueprint("evrotel", __name__, url_prefix=PREFIX)
+
+
+@blueprint.post("/<name>/events")
+@locked_by(Lock.EVROTEL_TOKEN)
+def events(name: str) -> Response:
+    """Takes one event. The answers are the contract's: callid or OK, 400, 401, 404, 413, 503, all plain text."""
+    arrived = time.monotonic()
+    here = deployment()
+    try:
+        connection = here.connections.get(name)
+        if not authorized(request.headers.get("Authorization", ""), connection.get("evrotel_token")):
+            here.intake.count(connection, "refused_token")
+            return _plain(401, "Access denied")
+        return _take(here, connection, arrived)
+    except RequestEntityTooLarge:
+        return _plain(413, "The event is over 64 KiB")
+    except SQLAlchemyError as error:
+        logger.error("an event of %s was not kept, the database does not answer: %s", name, type(error).__name__)
+        return _plain(503, "The event was not kept, send it again", {"Retry-After": "1"})
+
+
+def authorized(header: str, token: str) -> bool:
+    """Whether an Authorization header carries the token, bare or after a scheme (`Bearer TOKEN`)."""
+    given = header.strip()
+    scheme, _, rest = given.partition(" ")
+    return same(given, token) or (scheme.isalpha() and same(rest.strip(), token))
+
+
+def _take(here: Deployment, connection: Connection, arrived: float) -> Response:
+    body = request.get_data(cache=False)
+    arrival = Arrival(body=body, content_type=request.headers.get("Content-Type", ""), at=now())
+    try:
+        event = parse_event(body)
+        if isinstance(event, StartEvent):
+            return _start(here, connection, event, arrival, arrived)
+        return _end(here, connection, event, arrival)
+    except (Unreadable, Unplaceable) as error:
+        here.intake.reject(connection, arrival, str(error))
+        logger.warning("connection %s: an event was rejected: %s", connection.name, error)
+        return _plain(400, str(error))
+    except Unavailable:
+        raise
+    except Exception as error:  # a fault of ours must not lose the event: it is run through again when that is mended
+        here.intake.reject(connection, arrival, f"not understood: {type(error).__name__}")
+        logger.exception("connection %s: an event could not be dealt with", connection.name)
+        return _plain(500, "The event was kept and will be looked at")
+
+
+def _start(here: Deployment, connection: Connection, event: StartEvent, arrival: Arrival, arrived: float) -> Response:
+    seconds = here.settings.start_answer_seconds
+    taken = here.intake.start(connection, event, arrival, claim_until(connection, arrival.at, seconds))
+    try:
+        callid = answer_to(here, connection, taken, arrived + seconds)
+    except Exception:  # the start is kept: whatever failed after that is no reason to answer that it was not
+        logger.exception("a start is answered with our own ID", extra=about(taken.call_id))
+        callid = taken.callid or taken.call_id
+    logger.info("%s call of %s started", event.direction, connection.name, extra=about(taken.call_id))
+    return _plain(200, callid)
+
+
+def _end(here: Deployment, connection: Connection, event: EndEvent, arrival: Arrival) -> Response:
+    call_id = here.intake.end(connection, event, arrival)
+    logger.info("call of %s ended, %s, %s s", connection.name, event.disposition, event.billsec, extra=about(call_id))
+    return _plain(200, "OK")
+
+
+def _plain(status: int, text: str, headers: dict[str, str] | None = None) -> Response:
+    return Response(text, status=status, mimetype="text/plain", headers=headers)

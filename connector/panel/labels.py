@@ -1,0 +1,86 @@
+"""The words shown for the values that the database keeps, and how each one looks."""
+
+from __future__ import annotations
+
+from flask_babel import gettext, lazy_gettext
+
+DIRECTIONS = {"incoming": lazy_gettext("Incoming"), "outgoing": lazy_gettext("Outgoing")}
+
+DISPOSITIONS = {
+    "answered": (lazy_gettext("Answered"), "success"),
+    "busy": (lazy_gettext("Busy"), "warning"),
+    "no_answer": (lazy_gettext("No answer"), "danger"),
+    "congestion": (lazy_gettext("Network busy"), "warning"),
+    "failed": (lazy_gettext("Failed"), "danger"),
+}
+"""Text and Bootstrap colour."""
+
+CALL_STATES = {"open": lazy_gettext("In progress"), "ended": lazy_gettext("Ended")}
+
+SOURCES = {"event": lazy_gettext("event from the PBX"), "records": lazy_gettext("the PBX's call records")}
+
+KINDS = {
+    "start": lazy_gettext("Start of the call"),
+    "finish": lazy_gettext("End of the call"),
+    "recording": lazy_gettext("Recording"),
+}
+
+DELIVERY_STATES = {
+    "waiting": (lazy_gettext("Waiting for the recording"), "secondary"),
+    "pending": (lazy_gettext("To be sent"), "info"),
+    "done": (lazy_gettext("Sent"), "success"),
+    "expired": (lazy_gettext("Came too late"), "secondary"),
+    "dead": (lazy_gettext("Failed for good"), "danger"),
+    "given_up": (lazy_gettext("Given up"), "secondary"),
+}
+
+ROLES = {
+    "admin": lazy_gettext("Administrator"),
+    "supervisor": lazy_gettext("Supervisor"),
+    "agent": lazy_gettext("Agent"),
+}
+
+FINDINGS = {
+    "ok": (lazy_gettext("Right"), "success"),
+    "warning": (lazy_gettext("Attention"), "warning"),
+    "error": (lazy_gettext("Wrong"), "danger"),
+}
+
+RECORDING_STATES = {
+    "pending": lazy_gettext("The recording is still being fetched from Evrotel."),
+    "ready": lazy_gettext("The recording's link was revoked."),
+    "missing": lazy_gettext("Evrotel has no recording of this call."),
+    "forgotten": lazy_gettext("The recording was deleted."),
+}
+"""Why there is nothing to play, where there is nothing."""
+
+CHOICES = {
+    "uk": "Українська",
+    "ru": "Русский",
+    "en": "English",
+    "none": lazy_gettext("for nobody"),
+    "incoming": lazy_gettext("for incoming calls"),
+    "all": lazy_gettext("for all calls"),
+    "bsp": lazy_gettext("Standard library (BSP)"),
+    "unf": lazy_gettext("Small business management (UNF)"),
+}
+"""What a setting's choice is called; one that is not here is shown as it is."""
+
+ALL = {
+    "DIRECTIONS": DIRECTIONS,
+    "DISPOSITIONS": DISPOSITIONS,
+    "CALL_STATES": CALL_STATES,
+    "SOURCES": SOURCES,
+    "KINDS": KINDS,
+    "DELIVERY_STATES": DELIVERY_STATES,
+    "ROLES": ROLES,
+    "FINDINGS": FINDINGS,
+    "RECORDING_STATES": RECORDING_STATES,
+}
+"""For the templates."""
+
+
+def setting_error(error: ValueError) -> str:
+    """`KEY should be MEANING` without the key, translated: the message stands at its field."""
+    _, separator, meaning = str(error).partition(" should be ")
+    return str(gettext("This should be %(what)s.", what=gettext(meaning)) if separator else gettext(str(error)))

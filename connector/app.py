@@ -1,0 +1,60 @@
+"""The Flask application: rooms with pages or doors register here."""
+
+from __future__ import annotations
+
+from flask import Flask, Request, Response
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from connector import doors, health
+from connector.api import views as api
+from connector.connections.store import NoSuchConnection
+from connector.deployment import EXTENSION, Deployment
+from connector.evrotel import receiver
+from connector.panel import setup as panel
+from connector.recordings import views as recordings
+from connector.settings import Settings
+
+MAX_BODY_BYTES = 64 * 1024
+
+
+class _PanelSessions(SecureCookieSessionInterface):
+    """Only people have sessions: a machine's request is not searched for a cookie."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        if request.path.startswith(f"{receiver.PREFIX}/"):
+            return self.session_class()
+        return super().open_session(app, request)
+
+
+def create_app(settings: Settings, deployment: Deployment | None = None) -> Flask:
+    """One web process's application."""
+    app = Flask("connector", static_folder=None, template_folder=None)
+    app.extensions[EXTENSION] = deployment or Deployment(settings)
+    app.config.update(
+        SECRET_KEY=settings.secret_keys[0],
+        SECRET_KEY_FALLBACKS=list(settings.secret_keys[1:]),
+        MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
+        MAX_FORM_MEMORY_SIZE=MAX_BODY_BYTES,
+        MAX_FORM_PARTS=200,
+        SESSION_COOKIE_SECURE=settings.public_url.startswith("https://"),
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+    )
+    app.session_interface = _PanelSessions()
+    if settings.trusted_proxies:
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]  # Flask's documented way to wrap the application
+            app.wsgi_app, x_for=settings.trusted_proxies, x_proto=settings.trusted_proxies
+        )
+    app.register_blueprint(receiver.blueprint)
+    app.register_blueprint(recordings.blueprint)
+    app.register_blueprint(health.blueprint)
+    api.register(app)
+    panel.register(app)
+    app.register_blueprint(doors.blueprint)  # last: its rule is the widest
+    app.register_error_handler(NoSuchConnection, _no_such_connection)
+    return app
+
+
+def _no_such_connection(_: NoSuchConnection) -> Response:
+    return Response("Not found", status=404, mimetype="text/plain")

@@ -1,0 +1,1 @@
+"""The console command's subcommands, a module for each subject."""

@@ -1,0 +1,54 @@
+"""`connector admin` and `connector api-key`: who may use the panel and the HTTP API."""
+
+from __future__ import annotations
+
+import click
+from sqlalchemy.exc import IntegrityError
+
+from connector.api.keys import create_api_key
+from connector.commands.context import named, opened
+from connector.models import Role
+from connector.panel.signin import create_user, make_sign_in_link
+
+connection_option = click.option("--connection", "connection_name", metavar="NAME", help="The connection.")
+
+
+@click.group()
+def admin() -> None:
+    """Users of the panel."""
+
+
+@admin.command("create")
+@click.argument("name")
+@click.option("--role", type=click.Choice([role.value for role in Role]), default=Role.ADMIN.value, show_default=True)
+@connection_option
+@click.option("--extension", metavar="EXT", help="The user's own short number.")
+def create_admin(name: str, role: str, connection_name: str | None, extension: str | None) -> None:
+    """Create a user of the panel; print a one-time sign-in link."""
+    with opened() as deployment:
+        tied = named(deployment, connection_name).id if connection_name or extension else None
+        try:
+            user_id = create_user(deployment.database, name, Role(role), tied, extension)
+        except ValueError as error:
+            raise click.ClickException(str(error)) from None
+        except IntegrityError:
+            raise click.ClickException(f"there is a user {name} already") from None
+        link = make_sign_in_link(deployment.database, user_id)
+        click.echo(f"User {name} ({role}) is there. Open this link to sign in; it works once:")
+        click.echo(f"{deployment.settings.public_url}/sign-in/{link}")
+
+
+@click.group()
+def api_key() -> None:
+    """Keys of the HTTP API."""
+
+
+@api_key.command("create")
+@connection_option
+def create_key(connection_name: str | None) -> None:
+    """Print a new key of one connection. It is not shown again."""
+    with opened() as deployment:
+        found = named(deployment, connection_name)
+        key = create_api_key(deployment.database, found.id)
+        click.echo(f"A key of connection {found.name}, shown this once:")
+        click.echo(key)

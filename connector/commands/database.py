@@ -1,0 +1,25 @@
+"""`connector db`: the schema."""
+
+from __future__ import annotations
+
+import click
+
+from connector.commands.context import opened
+from connector.connections.environment import apply_environment
+from migrations import schema
+
+
+@click.group()
+def db() -> None:
+    """The database's schema."""
+
+
+@db.command()
+def upgrade() -> None:
+    """Bring the schema up to date."""
+    with opened(schema="trust") as deployment:
+        before = schema.current(deployment.database.engine)
+        schema.upgrade(deployment.database.engine)
+        apply_environment(deployment)
+        after = schema.current(deployment.database.engine)
+    click.echo(f"The schema is up to date: {after}" if before == after else f"The schema is now {after}")

@@ -1,0 +1,1 @@
+"""Processes: the web server, and the parent that keeps web server and worker running."""

@@ -1,0 +1,171 @@
+"""A key opens one connection; errors are problems; the OpenAPI tells the truth."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import schemathesis
+from flask import Flask
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+from sqlalchemy import select, update
+
+from connector.api import keys
+from connector.api.queries import Place
+from connector.db import Unavailable, now
+from connector.deployment import Deployment
+from connector.locks import Lock
+from connector.models import APIKey
+from connector.secrets import digest
+from tests.connector.api.conftest import Tenant, make_tenant
+from tests.connector.recordings.rows import add_recording
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+
+
+def api_rules(app: Flask) -> list[tuple[str, str]]:
+    return [
+        (method, rule.rule)
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        if rule.rule.startswith("/api/v1/connections/")
+    ]
+
+
+def test_each_view_declares_its_lock(app: Flask) -> None:
+    locks = {endpoint: getattr(view, "lock", None) for endpoint, view in app.view_functions.items()}
+    assert locks.pop("openapi") == Lock.PUBLIC
+    assert set(locks.values()) == {Lock.API_KEY}
+
+
+def test_another_connections_key_opens_nothing(app: Flask, deployment: Deployment, tenant: Tenant) -> None:
+    stranger = make_tenant(app, deployment, "stranger")
+    call_id = add_recording(deployment, tenant.connection)
+    for method, rule in api_rules(app):
+        path = rule.replace("<connection>", "shop").replace("<call_id>", call_id)
+        missing = rule.replace("<connection>", "missing").replace("<call_id>", call_id)
+        own = rule.replace("<connection>", "stranger").replace("<call_id>", call_id)
+        answers = [stranger.client.open(each, method=method) for each in (path, missing)]
+        assert {(answer.status_code, answer.data) for answer in answers} == {(404, answers[0].data)}
+        assert answers[0].content_type == "application/problem+json"
+        if "<call_id>" in rule:
+            assert stranger.client.open(own, method=method).status_code == 404
+        assert app.test_client().open(path, method=method).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "authorization", ["", "Bearer", "Bearer ", "Bearer wrong", "Basic {key}", "{key}", "Bearer {key}x"]
+)
+def test_no_key_or_a_wrong_one_is_401(app: Flask, tenant: Tenant, authorization: str) -> None:
+    headers = {"Authorization": authorization.format(key=tenant.key)}
+    answer = app.test_client().get("/api/v1/connections/shop/calls", headers=headers)
+    assert (answer.status_code, answer.content_type) == (401, "application/problem+json")
+    assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+    assert answer.json is not None
+    assert answer.json["title"] == "Unauthorized"
+
+
+def test_a_revoked_key_opens_nothing(deployment: Deployment, tenant: Tenant) -> None:
+    with deployment.database.read() as db:
+        row = db.execute(select(APIKey.__table__)).one()
+    assert row.digest == digest(tenant.key)
+    assert tenant.key not in str(row)
+    assert keys.revoke(deployment.database, row.id)
+    assert not keys.revoke(deployment.database, row.id)
+    assert tenant.client.get("/api/v1/connections/shop/calls").status_code == 401
+
+
+def test_a_keys_use_is_noted_once_a_minute(deployment: Deployment, tenant: Tenant) -> None:
+    def last_used() -> object:
+        with deployment.database.read() as db:
+            return db.execute(select(APIKey.last_used_at)).scalar_one()
+
+    assert last_used() is None
+    tenant.get("/calls")
+    first = last_used()
+    tenant.get("/calls")
+    assert last_used() == first
+    earlier = now() - timedelta(minutes=2)
+    with deployment.database.write() as db:
+        db.execute(update(APIKey).values(last_used_at=earlier))
+    tenant.get("/calls")
+    assert last_used() != earlier
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/api/v1/nothing", 404),
+        ("GET", "/api/v1/connections/shop/nothing", 404),
+        ("GET", "/api/v1/connections/shop/calls/unknown", 404),
+        ("GET", "/api/v1/connections/shop/calls/\x00", 404),
+        ("DELETE", "/api/v1/connections/shop/calls", 405),
+        ("POST", "/api/v1/openapi.json", 405),
+    ],
+)
+def test_errors_are_problems(tenant: Tenant, method: str, path: str, status: int) -> None:
+    answer = tenant.client.open(path, method=method)
+    assert (answer.status_code, answer.content_type) == (status, "application/problem+json")
+    assert answer.json is not None
+    assert answer.json["status"] == status
+    assert "Allow" in answer.headers or status != 405
+
+
+def test_other_pages_keep_their_errors(tenant: Tenant) -> None:
+    assert tenant.client.get("/nothing").content_type.startswith("text/html")
+
+
+def test_a_database_that_is_away_is_503(app: Flask, tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("connector.api.queries.calls", _unavailable)
+    answer = tenant.client.get("/api/v1/connections/shop/calls")
+    assert (answer.status_code, answer.content_type) == (503, "application/problem+json")
+
+
+def _unavailable(*_: object) -> None:
+    raise Unavailable[1]("no connection")
+
+
+@given(st.text(max_size=60))
+def test_any_cursor_is_a_place_or_none(text: str) -> None:
+    try:
+        place = Place.read(text)
+    except ValueError:
+        return
+    assert Place.read(place.text()) == place
+
+
+def test_the_server_does_what_its_openapi_says(app: Flask, deployment: Deployment, tenant: Tenant) -> None:
+    add_recording(deployment, tenant.connection)
+    schema = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", app)
+    documented = 0
+    for operation in schema.get_all_operations():
+        documented += 1
+        assert isinstance(operation, Ok)
+        _fuzz(operation.ok(), tenant)
+    assert documented == len(api_rules(app))
+
+
+def _fuzz(operation: Any, tenant: Tenant) -> None:
+    @given(case=operation.as_strategy())
+    @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    def check(case: schemathesis.Case[Any]) -> None:
+        for connection in ("shop", case.path_parameters["connection"]):
+            case.path_parameters["connection"] = connection
+            for key in (tenant.key, "wrong"):
+                case.call_and_validate(headers={"Authorization": f"Bearer {key}"}, checks=CHECKS)
+
+    check()

@@ -1,0 +1,177 @@
+"""What Evrotel's transmitter is answered, and what is kept of what it sent. Journal: no CRM to wait for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from urllib.parse import urlencode
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import func, select, text
+from werkzeug.test import TestResponse
+
+from connector.app import create_app
+from connector.calls.replay import replay
+from connector.deployment import Deployment
+from connector.models import Call, Counter, Delivery, InboundEvent
+
+TOKEN = "G7bng65jYk8GF294"
+START = {
+    "callstatus": "start",
+    "calldate": "2026-04-01 00:00:11",
+    "numberA": "0987858227",
+    "numberB": "0443334455",
+    "direction": "i",
+}
+END = {
+    "callstatus": "end",
+    "calldate": "2026-04-01 00:02:11",
+    "direction": "i",
+    "billsec": "78",
+    "disposition": "ANSWERED",
+    "recfile": "/wav/9/2026-04-01/1522566805.1461640-1198614775.wav",
+}
+
+
+@pytest.fixture
+def client(deployment: Deployment) -> Iterator[FlaskClient]:
+    deployment.connections.add("acme", "journal", {"evrotel_token": TOKEN})
+    with create_app(deployment.settings, deployment).test_client() as client:
+        yield client
+
+
+def post(
+    client: FlaskClient, event: Mapping[str, object] | bytes, token: str = TOKEN, name: str = "acme"
+) -> TestResponse:
+    """As PHP's http_post sends it: a form and a bare token."""
+    body = event if isinstance(event, bytes) else urlencode(event).encode()
+    return client.post(
+        f"/evrotel/{name}/events",
+        data=body,
+        headers={"Authorization": token, "Content-Type": "application/x-www-form-urlencoded"},
+    )
+
+
+def rows(deployment: Deployment, *columns: object) -> list[tuple[object, ...]]:
+    with deployment.database.read() as db:
+        return [tuple(row) for row in db.execute(select(*columns))]  # type: ignore[call-overload]  # columns of any type
+
+
+def test_a_start_is_answered_with_its_callid_and_nothing_else(client: FlaskClient, deployment: Deployment) -> None:
+    answer = post(client, START)
+    assert answer.status_code == 200
+    assert answer.mimetype == "text/plain"
+    assert re.fullmatch(r"[A-Za-z0-9._-]{1,64}", answer.text)
+    assert rows(deployment, Call.callid, Call.client_number, Call.line, Call.state) == [
+        (answer.text, "+380987858227", "+380443334455", "open")
+    ]
+
+
+def test_the_callid_brings_the_end_home(client: FlaskClient, deployment: Deployment) -> None:
+    callid = post(client, START).text
+    answer = post(client, END | {"callid": callid})
+    assert (answer.status_code, answer.text, answer.mimetype) == (200, "OK", "text/plain")
+    assert rows(deployment, Call.callid, Call.state, Call.disposition, Call.billsec) == [
+        (callid, "ended", "answered", 78)
+    ]
+
+
+def test_a_repeated_start_makes_no_second_call(client: FlaskClient, deployment: Deployment) -> None:
+    other_spelling = START | {"numberA": "+38 (098) 785-82-27", "numberB": "380443334455"}
+    assert post(client, START).text == post(client, START).text == post(client, other_spelling).text
+    assert rows(deployment, func.count(Call.id)) == [(1,)]
+    assert rows(deployment, func.count(InboundEvent.id)) == [(3,)]
+
+
+def test_a_repeated_end_changes_nothing(client: FlaskClient, deployment: Deployment) -> None:
+    callid = post(client, START).text
+    for billsec in ("78", "78", "500"):
+        assert post(client, END | {"callid": callid, "billsec": billsec}).status_code == 200
+    assert rows(deployment, Call.billsec) == [(78,)]
+
+
+def test_an_end_without_callid_finds_its_call_by_its_numbers(client: FlaskClient, deployment: Deployment) -> None:
+    post(client, START)
+    post(client, START | {"numberA": "0501112233"})
+    post(client, END | {"numberA": "380987858227", "numberB": "0443334455"})
+    states = rows(deployment, Call.client_number, Call.state)
+    assert sorted(map(str, states)) == ["('+380501112233', 'open')", "('+380987858227', 'ended')"]
+
+
+def test_an_end_alone_makes_its_call_and_a_late_start_joins_it(client: FlaskClient, deployment: Deployment) -> None:
+    numbers = {"numberA": "0987858227", "numberB": "0443334455"}
+    assert post(client, END | numbers).status_code == 200
+    assert post(client, END | numbers).status_code == 200
+    callid = post(client, START).text
+    assert rows(deployment, Call.callid, Call.state) == [(callid, "ended")]
+    assert post(client, START).text == callid
+    assert rows(deployment, func.count(Call.id)) == [(1,)]
+
+
+def test_an_end_of_nobody_is_kept_as_rejected_and_can_be_replayed(client: FlaskClient, deployment: Deployment) -> None:
+    answer = post(client, END | {"callid": "unknown"})
+    assert answer.status_code == 400
+    assert "\n" not in answer.text.strip()
+    [(event_id, reason)] = rows(deployment, InboundEvent.id, InboundEvent.reason)
+    assert reason == answer.text
+    with pytest.raises(ValueError, match="rejected again"):
+        replay(deployment, int(str(event_id)))
+    with deployment.database.write() as db:
+        fixed = urlencode(END | {"numberA": "0987858227", "numberB": "101"}).encode()
+        db.execute(text("UPDATE inbound_events SET body = :body"), {"body": fixed})
+    assert "end of the call" in replay(deployment, int(str(event_id)))
+    replay(deployment, int(str(event_id)))
+    assert rows(deployment, Call.state, Call.extension) == [("ended", "101")]
+    assert rows(deployment, InboundEvent.reason) == [(None,)]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"\xff\xfe\x00", b"[1]", b"{", b"callstatus=ringing", b"callstatus=start&direction=i", b"x" * 2000],
+)
+def test_wrong_content_is_kept_as_rejected(client: FlaskClient, deployment: Deployment, body: bytes) -> None:
+    answer = post(client, body)
+    assert answer.status_code == 400
+    assert answer.text
+    assert "\n" not in answer.text
+    assert rows(deployment, InboundEvent.body) == [(body,)]
+    assert rows(deployment, func.count(Call.id)) == [(0,)]
+
+
+@pytest.mark.parametrize("token", ["", "wrong", TOKEN[:-1], TOKEN + "x", f"Bearer {TOKEN}x", "Bearer"])
+def test_a_wrong_token_stores_nothing_but_a_counter(client: FlaskClient, deployment: Deployment, token: str) -> None:
+    answer = post(client, START, token=token)
+    assert (answer.status_code, answer.text) == (401, "Access denied")
+    assert rows(deployment, func.count(InboundEvent.id)) == [(0,)]
+    assert rows(deployment, Counter.name, Counter.value) == [("refused_token", 1)]
+
+
+@pytest.mark.parametrize("token", [TOKEN, f"Bearer {TOKEN}", f"Token {TOKEN}", f" {TOKEN} "])
+def test_a_token_comes_bare_or_after_a_scheme(client: FlaskClient, token: str) -> None:
+    assert post(client, START, token=token).status_code == 200
+
+
+def test_an_unknown_connection_is_not_found(client: FlaskClient) -> None:
+    assert post(client, START, name="nobody").status_code == 404
+
+
+def test_a_body_over_64_kib_is_refused(client: FlaskClient, deployment: Deployment) -> None:
+    assert post(client, b"x" * (64 * 1024 + 1)).status_code == 413
+    assert rows(deployment, func.count(InboundEvent.id)) == [(0,)]
+
+
+def test_a_database_that_is_away_is_a_503(client: FlaskClient, deployment: Deployment) -> None:
+    post(client, START)
+    with deployment.database.write() as db:
+        db.execute(text("ALTER TABLE inbound_events RENAME TO gone"))
+    answer = post(client, START)
+    assert answer.status_code == 503
+
+
+def test_withheld_callers_are_kept_with_the_reason(client: FlaskClient, deployment: Deployment) -> None:
+    assert post(client, START | {"numberA": "anonymous"}).status_code == 200
+    [(number, note)] = rows(deployment, Call.client_number, Call.note)
+    assert number is None
+    assert "withheld" in str(note)
+    assert rows(deployment, func.count(Delivery.id)) == [(0,)]

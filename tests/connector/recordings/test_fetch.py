@@ -1,0 +1,173 @@
+"""A recording is fetched from its own host, whole, and only if it is audio."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connector.recordings import fetch as fetching
+from connector.recordings.fetch import Impossible, NotYet, Ready, audio_type, fetch, recording_address
+from tests.emulators.evrotel import Recordings, wav
+
+BASE = "http://m01.sipiko.net/"
+PATH = "/wav/9/2018-04-01/1522566805.1461640-1198614775.wav"
+
+
+@pytest.fixture
+def host() -> Iterator[Recordings]:
+    with Recordings() as recordings:
+        yield recordings
+
+
+@pytest.mark.parametrize(
+    ("recfile", "address"),
+    [
+        (PATH, f"http://m01.sipiko.net{PATH}"),
+        (PATH.lstrip("/"), f"http://m01.sipiko.net{PATH}"),
+        (f"/var/www{PATH}", f"http://m01.sipiko.net{PATH}"),
+        (f"/var/www/html{PATH}", f"http://m01.sipiko.net/html{PATH}"),
+        ("/var/wwwx/a.wav", "http://m01.sipiko.net/var/wwwx/a.wav"),
+        (f"http://m01.sipiko.net{PATH}", f"http://m01.sipiko.net{PATH}"),
+        (f"HTTP://M01.sipiko.net:80{PATH}#part", f"http://M01.sipiko.net:80{PATH}"),
+        (f"https://m01.sipiko.net{PATH}", f"https://m01.sipiko.net{PATH}"),
+        ("/wav/a?b.wav", "http://m01.sipiko.net/wav/a%3Fb.wav"),
+        ("/wav/запис.wav", "http://m01.sipiko.net/wav/%D0%B7%D0%B0%D0%BF%D0%B8%D1%81.wav"),
+    ],
+)
+def test_paths_and_addresses_lead_to_the_recordings_host(recfile: str, address: str) -> None:
+    assert recording_address(recfile, BASE) == address
+
+
+@pytest.mark.parametrize(
+    "recfile",
+    [
+        "",
+        "http://evil.example/a.wav",
+        "http://m01.sipiko.net.evil.example/a.wav",
+        "http://m01.sipiko.net@evil.example/a.wav",
+        "http://user:pass@m01.sipiko.net/a.wav",
+        "http://m01.sipiko.net:8080/a.wav",
+        "http://m01.sipiko.net:99999/a.wav",
+        "ftp://m01.sipiko.net/a.wav",
+        "file:///etc/passwd",
+        "//evil.example/a.wav",
+        "/wav/../../etc/passwd",
+        "/wav/%2e%2e/a.wav",
+        "/wav/%252e%252e/a.wav",
+        "/wav/..%5ca.wav",
+        "\\\\evil.example\\a.wav",
+        "/wav/a.wav\r\nHost: evil.example",
+        "/wav/a b.wav",
+        "/" + "a" * 3000,
+    ],
+)
+def test_what_leads_elsewhere_is_refused(recfile: str) -> None:
+    with pytest.raises(ValueError, match=r"record|[Pp]ort|URL"):
+        recording_address(recfile, BASE)
+
+
+@given(st.text(max_size=60) | st.from_regex(r"(https?:)?/{0,3}[a-z.@:/%\\]{0,40}", fullmatch=True))
+def test_whatever_comes_stays_on_the_host(recfile: str) -> None:
+    try:
+        address = recording_address(recfile, "http://m01.sipiko.net/base/")
+    except ValueError:
+        return
+    parts = urlsplit(address)
+    assert parts.hostname == "m01.sipiko.net"
+    assert parts.port in {None, 80, 443}
+    assert parts.username is None
+    assert ".." not in unquote(parts.path).split("/")
+
+
+@given(st.binary(max_size=12))
+def test_any_bytes_have_a_type_or_none(head: bytes) -> None:
+    assert audio_type(head) in {None, "audio/wav", "audio/mpeg", "audio/ogg"}
+
+
+@pytest.mark.parametrize(
+    ("head", "content_type"),
+    [
+        (b"RIFF\x24\x00\x00\x00WAVE", "audio/wav"),
+        (b"RIFF\x24\x00\x00\x00AVI ", None),
+        (b"ID3\x04", "audio/mpeg"),
+        (b"\xff\xfb\x90\x00", "audio/mpeg"),
+        (b"\xff\xfe<\x00h\x00", None),
+        (b"OggS\x00", "audio/ogg"),
+        (b"<!DOCTYPE html>", None),
+        (b"", None),
+    ],
+)
+def test_audio_is_known_by_its_first_bytes(head: bytes, content_type: str | None) -> None:
+    assert audio_type(head) == content_type
+
+
+def test_a_recording_is_kept_whole(host: Recordings, tmp_path: Path) -> None:
+    content = host.add(PATH)
+    outcome = fetch(f"/var/www{PATH}", host.url, tmp_path / "a" / "call", allow_local=True)
+    assert outcome == Ready(path=tmp_path / "a" / "call.wav", content_type="audio/wav", size=len(content))
+    assert (tmp_path / "a" / "call.wav").read_bytes() == content
+    assert host.requests[0].headers["Accept-Encoding"] == "identity"
+
+
+def test_the_format_is_what_the_file_is_not_what_it_is_called(host: Recordings, tmp_path: Path) -> None:
+    host.add(PATH, b"ID3\x04" + bytes(100))
+    outcome = fetch(PATH, host.url, tmp_path / "call", allow_local=True)
+    assert outcome == Ready(path=tmp_path / "call.mp3", content_type="audio/mpeg", size=104)
+
+
+@pytest.mark.parametrize("trouble", ["absent", "html", "error", "broken off", "down", "empty"])
+def test_what_may_come_later_is_not_yet_there_and_leaves_nothing(
+    trouble: str, host: Recordings, tmp_path: Path
+) -> None:
+    makers = {
+        "html": lambda: host.html(PATH),
+        "error": lambda: host.error(PATH, 500),
+        "broken off": lambda: host.lying(PATH, len(wav()) + 1000),
+        "empty": lambda: host.add(PATH, b""),
+        "down": host.go_down,
+    }
+    makers.get(trouble, lambda: None)()
+    assert isinstance(fetch(PATH, host.url, tmp_path / "call", allow_local=True), NotYet)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_drip_ends_at_the_deadline(host: Recordings, tmp_path: Path) -> None:
+    host.drip(PATH, 0.05)
+    begun = time.monotonic()
+    assert isinstance(fetch(PATH, host.url, tmp_path / "call", allow_local=True, seconds=0.5), NotYet)
+    assert time.monotonic() - begun < 3
+
+
+def test_a_huge_file_is_never_taken(host: Recordings, tmp_path: Path) -> None:
+    host.huge(PATH, fetching.MOST_BYTES + 1)
+    assert isinstance(fetch(PATH, host.url, tmp_path / "call", allow_local=True), Impossible)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_redirects_are_followed_on_the_host_only(host: Recordings, tmp_path: Path) -> None:
+    content = host.add(PATH)
+    for step in range(3):
+        host.redirect(f"/r{step}", f"/r{step + 1}" if step < 2 else host.address(PATH))
+    host.redirect("/round", "/round")
+    with Recordings() as other:
+        other.add(PATH)
+        host.redirect("/away", other.address(PATH))
+        found = fetch("/r0", host.url, tmp_path / "call", allow_local=True)
+        assert isinstance(found, Ready)
+        assert found.path.read_bytes() == content
+        assert isinstance(fetch("/round", host.url, tmp_path / "other", allow_local=True), NotYet)
+        assert isinstance(fetch("/away", host.url, tmp_path / "other", allow_local=True), NotYet)
+        assert other.requests == []
+
+
+def test_a_local_host_is_never_asked_where_that_is_forbidden(host: Recordings, tmp_path: Path) -> None:
+    host.add(PATH)
+    assert isinstance(fetch(PATH, host.url, tmp_path / "call", allow_local=False), Impossible)
+    assert isinstance(fetch("http://evil.example/a.wav", host.url, tmp_path / "call", allow_local=True), Impossible)
+    assert host.requests == []

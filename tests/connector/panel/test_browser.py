@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 from sqlalchemy import delete
 
 from connector.deployment import Deployment
@@ -22,6 +21,7 @@ from connector.panel.signin import create_user, make_sign_in_link
 from migrations import schema
 from tests.conftest import make_settings
 from tests.connector.panel.rows import add_call, add_connection, add_delivery, add_event
+from tests.running import free_port
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ROOT = Path(__file__).parents[3]
@@ -55,8 +55,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Depl
     settings = make_settings(f"sqlite:///{folder / 'connector.db'}", folder)
     deployment = Deployment(settings)
     schema.upgrade(deployment.database.engine)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     environment = os.environ | {
         "DATABASE_URL": settings.database_url,
         "SECRET_KEY": settings.secret_keys[0],
@@ -119,7 +118,8 @@ def test_by_keyboard_from_the_link_to_a_password(page: Page, site: tuple[str, De
     address, deployment = site
     user_id = create_user(deployment.database, "Oksana", "admin")
     page.goto(f"{address}/sign-in/{make_sign_in_link(deployment.database, user_id)}")
-    page.keyboard.press("Enter")  # the button has the focus
+    expect(page.get_by_role("button", name="Sign in")).to_be_focused()  # some moments after the page's load
+    page.keyboard.press("Enter")
     page.wait_for_url(f"{address}/password")
     page.get_by_label("New password").focus()
     page.keyboard.type("correct horse battery")
@@ -154,13 +154,13 @@ def test_a_call_appears_and_ends_by_itself(page: Page, site: tuple[str, Deployme
     page.get_by_text("Live", exact=True).wait_for()
     call = add_call(deployment.database, shop.id, state="open", disposition=None, billsec=None)
     toast = page.locator(".toast-call")
-    toast.wait_for(timeout=5000)
+    toast.wait_for()
     assert "Incoming call" in toast.inner_text()
     assert "+380 98 785 8227" in toast.inner_text()
     row = page.locator(f"tr[data-call='{call}']")
     assert "In progress" in row.inner_text()
     add_call(deployment.database, shop.id, direction="outgoing", client_number="+380501112233")
-    page.get_by_text("+380 50 111 2233").wait_for(timeout=5000)
+    page.get_by_text("+380 50 111 2233").wait_for()
     assert toast.count() == 1  # only an incoming call that rings pops up
     toast.get_by_role("button", name="Close").click()
     assert toast.count() == 0
@@ -171,7 +171,7 @@ def test_where_streams_are_full_the_page_asks_instead(page: Page, site: tuple[st
     page.route("**/live/calls", lambda route: route.fulfill(status=204))  # ends an event stream for good, as 503 does
     add_connection(deployment)
     sign_in(page, address, deployment)
-    page.get_by_text("Updated every 10 seconds").wait_for(timeout=5000)
+    page.get_by_text("Updated every 10 seconds").wait_for()
 
 
 def test_what_strangers_sent_runs_nowhere(page: Page, site: tuple[str, Deployment]) -> None:
@@ -183,7 +183,7 @@ def test_what_strangers_sent_runs_nowhere(page: Page, site: tuple[str, Deploymen
     add_event(deployment.database, shop.id, evil.encode(), reason=evil, call_id=call)
     sign_in(page, address, deployment)
     add_call(deployment.database, shop.id, client_number=evil, state="open", disposition=None)
-    page.locator(".toast-call").wait_for(timeout=5000)
+    page.locator(".toast-call").wait_for()
     for path in ("/", f"/calls/{call}", "/deliveries", "/events"):
         page.goto(address + path)
         assert page.evaluate("window.owned") is None

@@ -43,9 +43,17 @@ def pid_of(installation: Installation, name: str) -> int | None:
     """The child of `run` that has this name, found by its command line."""
     parent = installation.processes["run"].pid
     for child in _children(parent):
-        if f"\0connector\0{name}\0" in Path(f"/proc/{child}/cmdline").read_text():
+        if f"\0connector\0{name}\0" in _command_line(child):
             return child
     return None
+
+
+def _command_line(pid: int) -> str:
+    """The words of a process, NUL between them; empty where it has ended since it was listed."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def _children(parent: int) -> list[int]:
@@ -61,7 +69,7 @@ def another(installation: Installation, name: str, former: int) -> int | None:
 def gone(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return True
 
 

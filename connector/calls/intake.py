@@ -31,7 +31,7 @@ class Intake:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._starts: GroupCommit[NewStart, StartTaken] = GroupCommit(database, write_starts)
-        self._ends: GroupCommit[NewEnd, str] = GroupCommit(database, _write_ends)
+        self._ends: GroupCommit[NewEnd, str] = GroupCommit(database, self._write_ends)
         self._counts: GroupCommit[tuple[int, str], None] = GroupCommit(database, _write_counts)
 
     def start(
@@ -66,6 +66,12 @@ class Intake:
         """Counts what is not kept; a flood of it shares its commits."""
         self._counts.submit((connection.id, name))
 
+    def _write_ends(self, db: SQLConnection, items: Sequence[NewEnd]) -> list[str]:
+        # One order for all processes, so that groups with a call in common wait for each other instead of deadlocking.
+        written = {id(item): write_end(db, item) for item in sorted(items, key=lambda item: item.key)}
+        self._database.wake_workers(db)
+        return [written[id(item)] for item in items]
+
 
 def _write_counts(db: SQLConnection, counted: Sequence[tuple[int, str]]) -> list[None]:
     for (connection_id, name), number in sorted(Tally(counted).items()):
@@ -74,9 +80,3 @@ def _write_counts(db: SQLConnection, counted: Sequence[tuple[int, str]]) -> list
         where = (Counter.connection_id == connection_id, Counter.name == name)
         db.execute(update(Counter).where(*where).values(value=Counter.value + number))
     return [None] * len(counted)
-
-
-def _write_ends(db: SQLConnection, items: Sequence[NewEnd]) -> list[str]:
-    # One order for all processes, so that groups with a call in common wait for each other instead of deadlocking.
-    written = {id(item): write_end(db, item) for item in sorted(items, key=lambda item: item.key)}
-    return [written[id(item)] for item in items]

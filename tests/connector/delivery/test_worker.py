@@ -12,6 +12,7 @@ from sqlalchemy import func, select, update
 from connector.db import now
 from connector.delivery.keepalive import keep_accounts_alive
 from connector.delivery.purge import purge
+from connector.delivery.wake import watch
 from connector.delivery.worker import run_worker
 from connector.models import Attempt, Call, Delivery, InboundEvent, Recording
 from crm_adapters.errors import SignInRefused
@@ -42,6 +43,22 @@ def test_what_is_due_is_told_within_moments(working: Stage) -> None:
     working.end(call_id)
     wait_for(lambda: ("finish", "done", 1) in working.deliveries(), 5)
     assert [event for group in working.crm.groups for event, _ in group] == ["CallStarted", "CallEnded"]
+
+
+def test_an_end_wakes_the_workers_without_their_clock(stage: Stage) -> None:
+    woken, stop = threading.Event(), threading.Event()
+    calls = iter([stage.start(number) for number in range(20)])
+    watcher = watch(stage.deployment.database, woken.set, stop)
+    if stage.deployment.database.is_sqlite:
+        assert woken.wait(5)  # the first look finds the file as it is
+        woken.clear()
+    for call_id in calls:  # the first may come before the watcher listens
+        stage.end(call_id)
+        if woken.wait(1):
+            break
+    stop.set()
+    watcher.join(5)
+    assert woken.is_set()
 
 
 def test_two_workers_tell_each_thing_once(working: Stage) -> None:

@@ -24,7 +24,12 @@ Asking = Generator[Command, Any, Any]
 CALL_ID = "crm_call_id"
 FINISH_SENT = "finish_sent"
 REGISTERED_ANEW = "registered_anew"
+LOOKS = "looks"
 LINK_FAILED = "link_failed"
+
+MOST_LOOKS = 3
+"""How often a call that the portal forgot after an unclear finish is looked for, some seconds apart, before it is
+registered anew: a portal that lists it late would have it twice."""
 
 
 def dialogue(telling: Telling, owner: str | None) -> Steps:
@@ -61,7 +66,9 @@ def _end(telling: Telling, event: CallEnded, owner: str | None) -> Steps:
             return
         if progress.get(REGISTERED_ANEW):
             raise
-        if sent_before:  # that finish may be under way at the portal: it is looked for once more, later
+        if sent_before and progress.get(LOOKS, 0) < MOST_LOOKS:
+            progress[LOOKS] = progress.get(LOOKS, 0) + 1
+            progress[FINISH_SENT] = True  # it still may have been that finish which ended the call
             raise TryAgain("the portal neither knows the call nor has logged it yet") from refusal
         call_id = yield from _register(event, owner, show=False)
         progress[CALL_ID] = telling.crm_call_id = call_id

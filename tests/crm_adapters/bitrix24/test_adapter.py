@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from crm_adapters.bitrix24.adapter import Adapter
+from crm_adapters.bitrix24.dialogues import MOST_LOOKS
 from crm_adapters.contract import FindingStatus, Priority, Telling
 from crm_adapters.errors import AdapterError, Limited, Refused, SignInRefused, TryAgain, Unreachable
 from crm_adapters.events import CallEnded, CallStarted, Direction, Disposition, RecordingReady
@@ -228,6 +229,31 @@ def test_a_call_that_the_portal_forgot_is_registered_anew(office: Office) -> Non
     office.logged(telling)
     [call] = office.portal.finished_calls()
     assert (call.external_call_id, telling.crm_call_id) == ("c1", call.call_id)
+
+
+def test_a_finished_call_that_the_portal_lists_late_is_not_logged_twice(office: Office) -> None:
+    telling = end(crm_call_id=registered(office))
+    with office.portal.faults.reset_after(FINISH):
+        office.tell(telling)
+    [call] = office.portal.calls
+    call.listed = False
+    for _ in range(MOST_LOOKS):
+        office.tell(telling)
+        error_of(telling, TryAgain)
+    call.listed = True
+    office.logged(telling)
+    assert [call.finishes_accepted for call in office.portal.calls] == [1]
+
+
+def test_a_call_that_the_portal_lost_with_its_finish_is_logged_in_the_end(office: Office) -> None:
+    telling = end(crm_call_id="externalCall.00000000000000000000000000000000.1")
+    telling.progress = {"finish_sent": True}
+    for _ in range(MOST_LOOKS):
+        office.tell(telling)
+        error_of(telling, TryAgain)
+    office.logged(telling)
+    [call] = office.portal.finished_calls()
+    assert call.external_call_id == "c1"
 
 
 def test_a_register_that_was_done_unseen_gives_the_same_call(office: Office) -> None:

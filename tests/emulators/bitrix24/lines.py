@@ -104,7 +104,7 @@ def statistic(call: Invocation) -> Page:
     """Finished calls; needs the right to see telephony's statistics, which admins have."""
     if not call.user.admin:
         raise system("ACCESS_DENIED")
-    rows = [_statistic_row(each) for each in call.account.calls.values() if each.finished]
+    rows = [_statistic_row(each) for each in call.account.calls.values() if each.finished and each.listed]
     for key, wanted in php.as_map(call.params.get("FILTER")).items():
         name = key.lstrip("=")
         if name not in FILTERABLE.split():

@@ -55,7 +55,7 @@ class Line:
 
 @dataclass
 class Call:
-    """One registered call and all that happened to it."""
+    """One registered call and all that happened to it. `listed` is false while the statistics lag behind."""
 
     call_id: str
     external_call_id: str | None
@@ -80,6 +80,7 @@ class Call:
     status_code: str | None = None
     failed_reason: str | None = None
     statistic: dict[str, Any] = field(default_factory=dict)
+    listed: bool = True
     finishes_accepted: int = 0
     finishes_refused: int = 0
     activities: list[Activity] = field(default_factory=list)

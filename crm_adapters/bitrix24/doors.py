@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from crm_adapters.bitrix24.answers import error_of
 from crm_adapters.bitrix24.oauth import app_info, lifetime, named_server
@@ -182,12 +183,18 @@ def _verified(account: Account, claim: _Claim) -> Installed | None:
         raise _NotGenuine(403, "The token belongs to another application: compare bitrix24_client_id")
     if install.get("member_id") != claim.member_id:
         raise _NotGenuine(403, "The token belongs to another portal")
-    if _bare(str(install.get("domain", "")), claim.scheme) != _bare(claim.domain, claim.scheme):
+    if _bare(claim.domain, claim.scheme) not in _addresses(install, claim.scheme):
         raise _NotGenuine(403, "The token belongs to a portal of another address")
     if not _is_admin(account, claim):
         return None
     _bind_events(account, claim)
     return _installed(account, claim, info)
+
+
+def _addresses(install: Mapping[str, Any], scheme: str) -> set[str]:
+    """The portal's addresses by the OAuth server: of a boxed portal `domain` may come without its port."""
+    named = (str(install.get("domain") or ""), urlsplit(str(install.get("client_endpoint") or "")).netloc)
+    return {_bare(address, scheme) for address in named if address}
 
 
 def _bare(domain: str, scheme: str) -> str:

@@ -1,7 +1,7 @@
 """Bitrix24's OAuth server: refreshes tokens and tells whose an access token is (REST docs, "OAuth 2.0").
 
-The application's key goes to the server of the deployment's settings, or to the other one that Bitrix24 runs where the
-portal named it; never to an address that a form gave.
+The application's key goes to the server of the deployment's settings, or, where that is one that Bitrix24 runs, to its
+other one if the portal named it; never to an address that a form gave.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from crm_adapters.errors import AdapterError, SignInRefused, Unreachable
 from crm_adapters.http import BodyTooLarge, DeadlinePassed, ForbiddenAddress, guarded_session, read_capped
 from crm_adapters.oauth import Tokens
 
-OTHER_SERVER = "https://oauth.bitrix.info"
+DEFAULT_SERVER, OTHER_SERVER = "https://oauth.bitrix24.tech", "https://oauth.bitrix.info"
+"""Bitrix24's own two (REST docs in English and Russian)."""
 REFRESH_SECONDS = 10.0
 MOST_BYTES = 1024 * 1024
 
@@ -96,9 +97,15 @@ def _endpoint(given: Any, present: str, allow_local: bool) -> str:
     return f"{parts.scheme}://{parts.netloc}/rest/" if trusted and parts.netloc else present
 
 
+def _server(account: Account, named: str) -> str:
+    """The settings' server; where that is Bitrix24's usual one, the other one if the portal named it."""
+    own = account.oauth_url.rstrip("/")
+    return OTHER_SERVER if named == OTHER_SERVER and own == DEFAULT_SERVER else own
+
+
 def _ask(account: Account, server: str, path: str, query: Mapping[str, str], seconds: float) -> Mapping[str, Any]:
     """The JSON object of the answer, an error's too. Raises Unreachable; its text never contains the query."""
-    url = (server if server == OTHER_SERVER else account.oauth_url).rstrip("/") + path
+    url = _server(account, server) + path
     deadline = time.monotonic() + seconds
     try:
         with (

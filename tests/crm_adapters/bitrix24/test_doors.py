@@ -168,6 +168,25 @@ def test_default_ports_do_not_matter(portal: Bitrix24, monkeypatch: pytest.Monke
     refused(knock(account_of(portal), "install", portal.install_form(DOMAIN="p.bitrix24.ua:8443", PROTOCOL="1")), 403)
 
 
+def test_a_boxed_portal_has_its_port_in_its_endpoint(portal: Bitrix24, monkeypatch: pytest.MonkeyPatch) -> None:
+    endpoint = "https://crm.shop.example:8443/rest/"
+    install = {"member_id": portal.member_id, "domain": "crm.shop.example", "client_endpoint": endpoint}
+    info = {"client_id": portal.client_id, "install": install}
+    monkeypatch.setattr("crm_adapters.bitrix24.doors.app_info", lambda *_, **__: info)
+    monkeypatch.setattr("crm_adapters.bitrix24.doors._is_admin", lambda *_: True)
+    form = portal.install_form(DOMAIN="crm.shop.example:8443", PROTOCOL="1")
+    assert isinstance(knock(account_of(portal), "install", form), Installed)
+    refused(knock(account_of(portal), "install", portal.install_form(DOMAIN="crm.shop.example:1", PROTOCOL="1")), 403)
+
+
+def test_a_server_of_the_settings_is_asked_whatever_the_form_says(portal: Bitrix24) -> None:
+    answer = knock(
+        account_of(portal), "install", portal.install_form(SERVER_ENDPOINT="https://oauth.bitrix.info/rest/")
+    )
+    assert isinstance(answer, Installed)
+    assert portal.oauth.requests != []
+
+
 @pytest.mark.parametrize(
     ("named", "kept"),
     [

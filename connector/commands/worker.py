@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import threading
 
 import click
 
@@ -16,15 +15,14 @@ from connector.delivery.worker import run_worker
 from connector.log import set_up_logging
 from connector.serve.lifeline import die_with
 from connector.serve.reporting import report_errors
+from connector.serve.stopping import stop_on
 
 
 @click.command()
 @lifeline_option
 def worker(lifeline: int | None) -> None:
     """A delivery worker alone; on PostgreSQL any number may run, on any number of machines."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stop.set())
+    stop = stop_on(signal.SIGTERM, signal.SIGINT)
     if lifeline is not None:
         die_with(lifeline)
     settings = settings_or_exit()

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from crm_adapters.bitrix24.answers import STALE, error_of
 from crm_adapters.bitrix24.commands import Command, Outcome, Size, batch_of, results_of
 from crm_adapters.bitrix24.oauth import app_info, refreshed
+from crm_adapters.bitrix24.pace import Pace
 from crm_adapters.bitrix24.transport import Answer, post, post_file
 from crm_adapters.contract import Account, Exchange, Priority
 from crm_adapters.errors import (
@@ -33,10 +34,8 @@ from crm_adapters.oauth import Tokens
 # those figures still met refusals in bursts; and calls that ring now keep a reserve.
 BURST: Mapping[Priority, float] = {Priority.START: 47, Priority.BACKGROUND: 37}
 PER_SECOND = 1.9
-FIRST_GUESS_SECONDS = 0.2
-"""What a command takes at the portal until its own pace is known."""
 
-_pace: dict[tuple[str, Size], float] = {}  # seconds a command takes, by portal; a hint, so threads need no lock
+_paces: dict[tuple[str, Size], Pace] = {}  # by portal; a hint, so threads need no lock
 
 
 class Portal:
@@ -46,6 +45,7 @@ class Portal:
         self._account = account
         self._priority = priority
         self._deadline = time.monotonic() + seconds
+        self._has_asked = False
         self.tokens = self._installed()
 
     def call(self, method: str, params: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
@@ -60,7 +60,7 @@ class Portal:
         """Each command's outcome, in order, in as few requests as the time left allows. Raises nothing of the CRM's."""
         outcomes: list[Outcome] = []
         while len(outcomes) < len(commands):
-            part = commands[len(outcomes) : len(outcomes) + self._fitting(commands[0])]
+            part = commands[len(outcomes) : len(outcomes) + self._fitting(commands[0].size)]
             done, trouble = self._run_part(part)
             outcomes += done
             if trouble is not None:
@@ -73,9 +73,13 @@ class Portal:
     def _run_part(self, commands: Sequence[Command]) -> tuple[list[Outcome], AdapterError | None]:
         """The outcomes, and the trouble where it concerns all requests and not one command."""
         began = time.monotonic()
+        size = commands[0].size
         try:
+            self._take_time(size, len(commands))
             answer = self._send(commands)
         except AdapterError as error:
+            if error.maybe_done:
+                self._learn(size, self._pace(size).not_answered(len(commands), time.monotonic() - began))
             return self._failed(commands, error, f"{type(error).__name__}: {error}", began), _concerns_all(error)
         refusal = error_of(answer)
         if isinstance(refusal, Refused) and len(commands) > 1:
@@ -83,7 +87,7 @@ class Portal:
         if refusal is not None:
             text = f"{answer.status} {answer.text}"
             return self._failed(commands, refusal, text, began), _concerns_all(refusal)
-        self._learn_pace(commands[0].size, began, len(commands))
+        self._learn(size, self._pace(size).measured(len(commands), time.monotonic() - began))
         body = answer.body or {}
         results = [body.get("result")] if len(commands) == 1 else results_of(body, len(commands))
         return [self._outcome(*pair, began) for pair in zip(commands, results, strict=True)], None
@@ -194,15 +198,21 @@ class Portal:
         if self.tokens.endpoint != endpoint:
             raise Unreachable("the portal's new address could not be kept yet")
 
-    def _fitting(self, first: Command) -> int:
-        """How many commands one request may carry so that it ends in the time left."""
-        pace = _pace.get((self._bucket, first.size), FIRST_GUESS_SECONDS)
-        return max(1, min(int(first.size), int(0.7 * max(self._left(), 0) / pace)))
+    def _take_time(self, size: Size, count: int) -> None:
+        """Raises NotSent where a further request of this round would be cut off: nobody would know what it did."""
+        if self._has_asked and self._pace(size).takes(count) > self._left():
+            raise NotSent("the time left in this round is too short for the portal's pace")
+        self._has_asked = True
 
-    def _learn_pace(self, size: Size, began: float, count: int) -> None:
-        took = (time.monotonic() - began) / count
-        pace = _pace.get((self._bucket, size), took)
-        _pace[self._bucket, size] = max(0.001, 0.7 * pace + 0.3 * took)
+    def _fitting(self, size: Size) -> int:
+        """How many commands one request may carry so that it ends in the time left."""
+        return self._pace(size).fitting(int(size), max(self._left(), 0.0))
+
+    def _pace(self, size: Size) -> Pace:
+        return _paces.get((self._bucket, size), Pace())
+
+    def _learn(self, size: Size, pace: Pace) -> None:
+        _paces[self._bucket, size] = pace
 
 
 def _concerns_all(error: AdapterError) -> AdapterError | None:

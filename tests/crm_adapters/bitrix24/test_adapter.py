@@ -14,7 +14,7 @@ import pytest
 from crm_adapters.bitrix24.adapter import Adapter
 from crm_adapters.bitrix24.dialogues import MOST_LOOKS
 from crm_adapters.contract import FindingStatus, Priority, Telling
-from crm_adapters.errors import AdapterError, Limited, Refused, SignInRefused, TryAgain, Unreachable
+from crm_adapters.errors import AdapterError, Limited, NotSent, Refused, SignInRefused, TryAgain, Unreachable
 from crm_adapters.events import CallEnded, CallStarted, Direction, Disposition, RecordingReady
 from crm_adapters.oauth import Tokens
 from tests.crm_adapters.fakes import MemoryLimiter, MemoryTokens, Saving, make_account
@@ -214,6 +214,17 @@ def test_death_between_mark_and_finish(office: Office) -> None:
     telling.progress = {"finish_sent": True}
     office.logged(telling)
     assert [call.finishes_accepted for call in office.portal.calls] == [1]
+
+
+def test_no_step_begins_that_the_round_s_time_would_cut_off(office: Office) -> None:
+    telling = end()
+    with office.portal.faults.slow(1.0):
+        office.tell(telling, seconds=1.9)
+        error_of(telling, NotSent)
+        [call] = office.portal.calls
+        assert telling.crm_call_id == call.call_id
+        office.logged(telling)
+    assert (call.registrations, call.finishes_accepted, office.portal.invocation_count(STATISTIC)) == (1, 1, 0)
 
 
 def test_an_end_that_comes_twice_is_finished_once(office: Office) -> None:

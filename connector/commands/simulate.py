@@ -174,24 +174,24 @@ def traffic(
         raise click.UsageError("--speed 0 needs a number of --calls")
     if lifeline is not None:
         die_with(lifeline)
-    stop = stop_on(signal.SIGTERM)  # what is being sent is then still sent whole
     set_up_logging("WARNING", "text")
     transmitter = _transmitter(url, token, as_json=format_ == "json")
-    if recordings_port is not None:
-        _serve_recordings(recordings_port, quiet=lifeline is not None)
     seed = random.randrange(2**32) if seed is None else seed
+    with stop_on(signal.SIGTERM) as stop:  # what is being sent is then still sent whole
+        if recordings_port is not None:
+            _serve_recordings(recordings_port, quiet=lifeline is not None)
 
-    def play(some: Iterable[SimulatedCall], pace: Pace) -> Tally:
-        return Playing(transmitter, pace, recordings=recordings_port is not None, stop=stop).play(some)
+        def play(some: Iterable[SimulatedCall], pace: Pace) -> Tally:
+            return Playing(transmitter, pace, recordings=recordings_port is not None, stop=stop).play(some)
 
-    past = list(islice(calls(seed + 1, per_hour=HISTORY_PER_HOUR), history))
-    play(past, pace_of(past, 0, zone))
-    stream = calls(seed, per_hour=rate)
-    if count:
-        played = list(islice(stream, count))
-        _conclude(play(played, pace_of(played, speed, zone)), seed)
-    else:
-        play(stream, Pace(begins=datetime.now(zone), speed=speed))
+        past = list(islice(calls(seed + 1, per_hour=HISTORY_PER_HOUR), history))
+        play(past, pace_of(past, 0, zone))
+        stream = calls(seed, per_hour=rate)
+        if count:
+            played = list(islice(stream, count))
+            _conclude(play(played, pace_of(played, speed, zone)), seed)
+        else:
+            play(stream, Pace(begins=datetime.now(zone), speed=speed))
 
 
 def _conclude(tally: Tally, seed: int) -> None:

@@ -22,16 +22,16 @@ from connector.serve.stopping import stop_on
 @lifeline_option
 def worker(lifeline: int | None) -> None:
     """A delivery worker alone; on PostgreSQL any number may run, on any number of machines."""
-    stop = stop_on(signal.SIGTERM, signal.SIGINT)
-    if lifeline is not None:
-        die_with(lifeline)
-    settings = settings_or_exit()
-    set_up_logging(settings.log_level, settings.log_format)
-    report_errors(settings)
-    with opened(settings, schema="check" if lifeline is None else "trust") as deployment:
-        if lifeline is None:
-            apply_environment(deployment)
-        run_worker(deployment, stop)
-    logging.shutdown()
-    # Python would wait here for downloads that are under way; they are given back already, and another fetches them.
-    os._exit(0)
+    with stop_on(signal.SIGTERM, signal.SIGINT) as stop:
+        if lifeline is not None:
+            die_with(lifeline)
+        settings = settings_or_exit()
+        set_up_logging(settings.log_level, settings.log_format)
+        report_errors(settings)
+        with opened(settings, schema="check" if lifeline is None else "trust") as deployment:
+            if lifeline is None:
+                apply_environment(deployment)
+            run_worker(deployment, stop)
+        logging.shutdown()
+        # Python would wait for downloads that are under way; they are given back already, and another fetches them.
+        os._exit(0)

@@ -15,8 +15,6 @@ from connector.panel import setup as panel
 from connector.recordings import views as recordings
 from connector.settings import Settings
 
-MAX_BODY_BYTES = 64 * 1024
-
 
 class _PanelSessions(SecureCookieSessionInterface):
     """Only people have sessions: a machine's request is not searched for a cookie."""
@@ -34,8 +32,8 @@ def create_app(settings: Settings, deployment: Deployment | None = None) -> Flas
     app.config.update(
         SECRET_KEY=settings.secret_keys[0],
         SECRET_KEY_FALLBACKS=list(settings.secret_keys[1:]),
-        MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
-        MAX_FORM_MEMORY_SIZE=MAX_BODY_BYTES,
+        MAX_CONTENT_LENGTH=receiver.MAX_BODY_BYTES,
+        MAX_FORM_MEMORY_SIZE=receiver.MAX_BODY_BYTES,
         MAX_FORM_PARTS=200,
         SESSION_COOKIE_SECURE=settings.public_url.startswith("https://"),
         SESSION_COOKIE_HTTPONLY=True,

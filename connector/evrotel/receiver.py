@@ -23,6 +23,7 @@ from connector.secrets import same
 logger = logging.getLogger(__name__)
 
 PREFIX = "/evrotel"
+MAX_BODY_BYTES = 64 * 1024
 blueprint = Blueprint("evrotel", __name__, url_prefix=PREFIX)
 
 
@@ -53,9 +54,11 @@ def authorized(header: str, token: str) -> bool:
 
 
 def _take(here: Deployment, connection: Connection, arrived: float) -> Response:
-    body = request.get_data(cache=False)
+    body, fault = _read_body()
     arrival = Arrival(body=body, content_type=request.headers.get("Content-Type", ""), at=now())
     try:
+        if fault:
+            raise Unreadable(fault)
         event = parse_event(body)
         if isinstance(event, StartEvent):
             return _start(here, connection, event, arrival, arrived)
@@ -70,6 +73,28 @@ def _take(here: Deployment, connection: Connection, arrived: float) -> Response:
         here.intake.reject(connection, arrival, f"not understood: {type(error).__name__}")
         logger.exception("connection %s: an event could not be dealt with", connection.name)
         return _plain(500, "The event was kept and will be looked at")
+
+
+def _read_body() -> tuple[bytes, str | None]:
+    """The body as far as it came, and why that is not the whole. Raises RequestEntityTooLarge.
+
+    Flask would hand over the first part of a body that is longer than the limit (where no length was said before) or
+    shorter than was said, as if it were the whole.
+    """
+    request.max_content_length = MAX_BODY_BYTES + 1  # the one more tells a body over the limit from one that fills it
+    body = bytearray()
+    try:
+        while len(body) <= MAX_BODY_BYTES and (part := request.stream.read(MAX_BODY_BYTES)):
+            body += part
+    except RequestEntityTooLarge:
+        raise
+    except Exception as error:  # noqa: BLE001 - each server has errors of its own for a body that breaks off
+        return bytes(body), f"the body could not be read to its end: {type(error).__name__}"
+    if len(body) > MAX_BODY_BYTES:
+        raise RequestEntityTooLarge
+    if request.content_length is not None and len(body) < request.content_length:
+        return bytes(body), f"the body was cut off: {len(body)} of {request.content_length} bytes came"
+    return bytes(body), None
 
 
 def _start(here: Deployment, connection: Connection, event: StartEvent, arrival: Arrival, arrived: float) -> Response:

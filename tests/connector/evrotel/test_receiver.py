@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from io import BytesIO
 from urllib.parse import urlencode
 
 import pytest
@@ -156,9 +157,69 @@ def test_an_unknown_connection_is_not_found(client: FlaskClient) -> None:
     assert post(client, START, name="nobody").status_code == 404
 
 
-def test_a_body_over_64_kib_is_refused(client: FlaskClient, deployment: Deployment) -> None:
-    assert post(client, b"x" * (64 * 1024 + 1)).status_code == 413
+def post_terminated(client: FlaskClient, body: bytes, said: int | None) -> TestResponse:
+    """As gunicorn hands a body over: its stream ends where the body does. `said` is Content-Length, None is chunked."""
+    return client.post(
+        "/evrotel/acme/events",
+        headers={"Authorization": TOKEN},
+        environ_overrides={
+            "wsgi.input": BytesIO(body),
+            "wsgi.input_terminated": True,
+            "CONTENT_LENGTH": "" if said is None else str(said),
+        },
+    )
+
+
+@pytest.mark.parametrize("over", [1, 2, 5_000_000])
+def test_a_body_over_64_kib_is_refused(client: FlaskClient, deployment: Deployment, over: int) -> None:
+    body = urlencode(START).encode() + b"&x="
+    body += b"x" * (64 * 1024 + over - len(body))
+    assert post(client, body).status_code == 413
+    for said in (len(body), None):
+        answer = post_terminated(client, body, said)
+        assert (answer.status_code, answer.mimetype) == (413, "text/plain")
     assert rows(deployment, func.count(InboundEvent.id)) == [(0,)]
+
+
+@pytest.mark.parametrize("said", [64 * 1024, None])
+def test_a_body_of_64_kib_is_taken(client: FlaskClient, said: int | None) -> None:
+    body = urlencode(START).encode() + b"&x="
+    assert post_terminated(client, body.ljust(64 * 1024, b"x"), said).status_code == 200
+
+
+def test_a_body_that_was_cut_off_is_kept_as_rejected(client: FlaskClient, deployment: Deployment) -> None:
+    """Else 0987858227 becomes a call of 0987858, and the repeat a second one."""
+    body = urlencode({name: START[name] for name in ("callstatus", "direction", "numberB", "numberA")}).encode()
+    answer = post_terminated(client, body[:-3], len(body))
+    assert (answer.status_code, answer.text) == (
+        400,
+        f"the body was cut off: {len(body) - 3} of {len(body)} bytes came",
+    )
+    assert rows(deployment, InboundEvent.body, InboundEvent.reason) == [(body[:-3], answer.text)]
+    assert rows(deployment, func.count(Call.id)) == [(0,)]
+
+
+class BrokenStream:
+    """A server's stream of a body whose transfer breaks off after its first part."""
+
+    def __init__(self, first: bytes) -> None:
+        self._parts = [first]
+
+    def read(self, _size: int) -> bytes:
+        if self._parts:
+            return self._parts.pop()
+        raise EOFError
+
+
+def test_a_transfer_that_breaks_off_is_kept_as_rejected(client: FlaskClient, deployment: Deployment) -> None:
+    answer = client.post(
+        "/evrotel/acme/events",
+        headers={"Authorization": TOKEN},
+        environ_overrides={"wsgi.input": BrokenStream(b"callstatus=start&direc"), "wsgi.input_terminated": True},
+    )
+    assert (answer.status_code, answer.mimetype) == (400, "text/plain")
+    assert "could not be read to its end" in answer.text
+    assert rows(deployment, InboundEvent.body) == [(b"callstatus=start&direc",)]
 
 
 def test_a_database_that_is_away_is_a_503(client: FlaskClient, deployment: Deployment) -> None:

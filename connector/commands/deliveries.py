@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import click
 
 from connector.commands.context import one_line, opened
+from connector.commands.options import ids_argument
 from connector.delivery import admin
-
-ids_argument = click.argument("ids", nargs=-1, required=True, type=int, metavar="ID...")
 
 
 @click.group()

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from connector.calls.replay import replay as replay_event
 from connector.commands.context import one_line, opened
+from connector.commands.options import ids_argument
 from connector.models import InboundEvent
 
 
@@ -37,7 +38,7 @@ def list_(rejected: bool, limit: int) -> None:
 
 
 @events.command()
-@click.argument("ids", nargs=-1, required=True, type=int, metavar="ID...")
+@ids_argument
 def replay(ids: Sequence[int]) -> None:
     """Run kept events through again, rejected ones too."""
     failed = 0

@@ -7,10 +7,14 @@ from typing import Any, TypeVar
 
 import click
 
+LARGEST_ID = 2**63 - 1  # what the databases can be asked for
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 lifeline_option = click.option("--lifeline", type=int, hidden=True)
 """Given by `connector run` to its children: the pipe to watch (connector/serve/lifeline.py). The schema is seen to."""
+
+ids_argument = click.argument("ids", nargs=-1, required=True, type=click.IntRange(1, LARGEST_ID), metavar="ID...")
+"""The numbers of rows, as the lists show them."""
 
 
 def address_options(command: Command) -> Command:

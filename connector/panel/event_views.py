@@ -31,7 +31,7 @@ def events_page() -> str:
     )
 
 
-@blueprint.post("/events/<int:event_id>/replay")
+@blueprint.post("/events/<int(max=999999999999999999):event_id>/replay")
 @locked_by(Lock.ADMIN)
 def replay_event(event_id: int) -> Response:
     if not queries.event_exists(deployment().database, event_id):

@@ -98,7 +98,16 @@ def test_a_delivery_that_is_not_there_did_not_work(connector: Console, command: 
     assert result.stderr == "Error: 1 of these are not failed deliveries\n"
 
 
-@pytest.mark.parametrize("command", [["deliveries", "retry"], ["deliveries", "retry", "x"], ["events", "replay"]])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["deliveries", "retry"],
+        ["deliveries", "retry", "x"],
+        ["deliveries", "give-up", "9" * 19],
+        ["events", "replay"],
+        ["events", "replay", "9" * 30],
+    ],
+)
 def test_ids_are_numbers_and_at_least_one(connector: Console, command: list[str]) -> None:
     assert connector(*command).exit_code == 2
 

@@ -117,7 +117,8 @@ def test_rejected_events_come_first_and_can_be_run_again(
     assert post(admin, f"/events/{rejected}/replay").status_code == 302
     with deployment.database.read() as db:
         assert db.execute(select(Call.client_number)).scalars().all() == ["+380987858227"]
-    assert post(admin, "/events/999/replay").status_code == 404
+    for unknown in ("999", "9" * 30):
+        assert post(admin, f"/events/{unknown}/replay").status_code == 404
 
 
 def test_what_is_rejected_again_says_why(deployment: Deployment, admin: FlaskClient, shop: Connection) -> None:

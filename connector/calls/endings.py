@@ -157,9 +157,7 @@ def _open_call(row: Any) -> OpenCall:
     return OpenCall(
         id=row.id,
         direction=Direction(row.direction),
-        client_number=row.client_number,
-        line=row.line,
-        extension=row.extension,
+        parties=Parties(client_number=row.client_number, line=row.line, extension=row.extension),
         started_at=row.started_at,
         arrived_at=row.created_at,
     )

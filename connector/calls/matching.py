@@ -26,9 +26,7 @@ class OpenCall:
 
     id: str
     direction: Direction
-    client_number: str | None
-    line: str | None
-    extension: str | None
+    parties: Parties
     started_at: datetime
     arrived_at: datetime
 
@@ -66,16 +64,21 @@ def match_end(end: EndedCall, candidates: Sequence[OpenCall]) -> OpenCall | None
     Of several the one that started at the very time that the end names; then one that is old enough for the talk
     time; then the latest.
     """
-    fitting = [call for call in candidates if _same_parties(end, call) and _in_time(end, call)]
+    fitting = [
+        call
+        for call in candidates
+        if (said := end.parties.get(call.direction)) and same_parties(said, call.parties) and _in_time(end, call)
+    ]
     return max(fitting, key=lambda call: _preference(end, call), default=None)
 
 
-def _same_parties(end: EndedCall, call: OpenCall) -> bool:
-    said = end.parties.get(call.direction)
-    if said is None or said.client_number != call.client_number:
-        return False
-    ours = ((said.line, call.line), (said.extension, call.extension))
-    if any(one and other and one != other for one, other in ours):
+def same_parties(said: Parties, known: Parties) -> bool:
+    """Whether two events may speak of one call: the same client, and nothing on our side that contradicts.
+
+    A start names the line and its end the extension that answered, so what only one of them knows is no contradiction.
+    """
+    ours = ((said.line, known.line), (said.extension, known.extension))
+    if said.client_number != known.client_number or any(one and other and one != other for one, other in ours):
         return False
     # A withheld number identifies nobody: then the two must at least name the same place on our side.
     return said.client_number is not None or any(one and one == other for one, other in ours)

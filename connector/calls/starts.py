@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection as SQLConnection
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, insert, or_, select, update
 
 from connector.calls.arrivals import Arrival, event_row, keep_event, new_call_id
+from connector.calls.matching import same_parties
 from connector.calls.numbers import Parties
 from connector.connections.store import Connection
 from connector.db import insert_or_ignore
@@ -173,7 +174,7 @@ _ORPHANS = select(
 ).where(
     Call.connection_id.in_(bindparam("connections", expanding=True)),
     Call.state == CallState.ENDED,
-    Call.client_number.in_(bindparam("numbers", expanding=True)),
+    or_(Call.client_number.in_(bindparam("numbers", expanding=True)), Call.client_number.is_(None)),
     Call.created_at >= bindparam("oldest"),
     Call.awaits_start.is_(True),
 )
@@ -203,18 +204,22 @@ def _ended_before_their_start(
                 db.execute(
                     update(Call)
                     .where(Call.id == row.id)
-                    .values(start_key=item.key, awaits_start=False, started_at=min(item.started_at, row.ended_at))
+                    .values(
+                        start_key=item.key,
+                        awaits_start=False,
+                        started_at=min(item.started_at, row.ended_at),
+                        line=row.line or item.parties.line,
+                        extension=row.extension or item.parties.extension,
+                    )
                 )
                 break
     return found
 
 
 def _may_start(item: NewStart, row: Any) -> bool:
-    ours = (item.parties.line, item.parties.extension)
     return (
         row.connection_id == item.connection.id
         and row.direction == item.event.direction
-        and row.client_number == item.parties.client_number
-        and (row.line, row.extension) == ours
+        and same_parties(item.parties, Parties(client_number=row.client_number, line=row.line, extension=row.extension))
         and item.started_at <= row.ended_at + timedelta(seconds=5)
     )

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from connector.calls.matching import LONGEST_WAIT, EndedCall, OpenCall, ended_call, match_end
+from connector.calls.numbers import Parties
 from connector.evrotel.parser import EndEvent
 from crm_adapters.events import Direction, Disposition
 
@@ -19,9 +20,7 @@ NOON = datetime(2024, 5, 6, 12, 0, tzinfo=UTC)
 CALL = OpenCall(
     id="a",
     direction=Direction.INCOMING,
-    client_number="+380987858227",
-    line="+380443334455",
-    extension=None,
+    parties=Parties(client_number="+380987858227", line="+380443334455", extension=None),
     started_at=NOON,
     arrived_at=NOON,
 )
@@ -96,7 +95,7 @@ def test_what_must_not_differ(changes: dict[str, Any]) -> None:
 
 
 def test_our_extension_must_be_the_same_where_both_name_it() -> None:
-    dialled = call(direction=Direction.OUTGOING, line=None, extension="101")
+    dialled = call(direction=Direction.OUTGOING, parties=replace(CALL.parties, line=None, extension="101"))
     end: dict[str, Any] = {"number_a": "101", "number_b": "0987858227"}
     assert match_end(ended(direction=Direction.OUTGOING, **end), [dialled]) == dialled
     assert match_end(ended(direction=None, **end), [dialled]) == dialled
@@ -104,7 +103,7 @@ def test_our_extension_must_be_the_same_where_both_name_it() -> None:
 
 
 def test_a_withheld_number_matches_only_at_the_same_place_of_ours() -> None:
-    withheld = call(client_number=None)
+    withheld = call(parties=replace(CALL.parties, client_number=None))
     assert match_end(ended(number_a="anonymous"), [withheld]) == withheld
     assert match_end(ended(number_a="anonymous", number_b="101"), [withheld]) is None
     assert match_end(ended(number_a="", number_b=""), [withheld]) is None

@@ -110,6 +110,23 @@ def test_an_end_alone_makes_its_call_and_a_late_start_joins_it(client: FlaskClie
     assert rows(deployment, func.count(Call.id)) == [(1,)]
 
 
+@pytest.mark.parametrize("caller", ["0987858227", "anonymous"])
+def test_a_late_start_joins_the_call_of_its_end_wherever_that_was_answered(
+    client: FlaskClient, deployment: Deployment, caller: str
+) -> None:
+    """A start names the line that was called, its end may name the extension that answered."""
+    answered = "101" if caller != "anonymous" else START["numberB"]
+    post(client, END | {"numberA": caller, "numberB": answered})
+    callid = post(client, START | {"numberA": caller}).text
+    assert rows(deployment, Call.callid, Call.state, Call.line) == [(callid, "ended", "+380443334455")]
+
+
+def test_a_start_of_another_line_is_another_call(client: FlaskClient, deployment: Deployment) -> None:
+    post(client, END | {"numberA": "0987858227", "numberB": "0443334456"})
+    post(client, START)
+    assert sorted(map(str, rows(deployment, Call.state))) == ["('ended',)", "('open',)"]
+
+
 def test_an_end_of_nobody_is_kept_as_rejected_and_can_be_replayed(client: FlaskClient, deployment: Deployment) -> None:
     answer = post(client, END | {"callid": "unknown"})
     assert answer.status_code == 400

@@ -10,12 +10,18 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from environs import Env, EnvError
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from crm_adapters.addresses import address_parts, is_web_address
 
 Number = TypeVar("Number", int, float)
+
+SHORTEST_KEY = 16
+_DRIVERS = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg", "sqlite": "sqlite"}
 
 
 class SettingsError(ValueError):
@@ -54,10 +60,14 @@ def read_settings(*, host: str | None = None, port: int | None = None, instance:
     """The settings of this process. `host` and `port` are the command line's and win. Raises SettingsError."""
     env = Env()
     kept = Path.cwd() / ".env"
-    env.read_env(str(kept), recurse=False, override=False)
-    environment = {name: value or "" for name, value in dotenv_values(kept).items()} | dict(os.environ)
     try:
+        env.read_env(str(kept), recurse=False, override=False)
+        environment = {name: value or "" for name, value in dotenv_values(kept).items()} | dict(os.environ)
         return _read(env, host, port, instance or Path("instance").absolute(), environment)
+    except UnicodeDecodeError:
+        raise SettingsError(f"{kept} should be a text in UTF-8") from None
+    except OSError as error:
+        raise SettingsError(f"{error.filename}: {error.strerror}") from None
     except EnvError as error:
         raise SettingsError(str(error)) from None
 
@@ -80,7 +90,7 @@ def _read(env: Env, host: str | None, port: int | None, instance: Path, environm
         trusted_proxies=_number(env, "TRUSTED_PROXIES", int(on_heroku), "proxies", (0, 10)),
         log_level=_one_of(env, "LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO"),
         log_format=_one_of(env, "LOG_FORMAT", ("text", "json"), "text"),
-        sentry_dsn=env.str("SENTRY_DSN", ""),
+        sentry_dsn=_sentry_dsn(env),
         retention_days=_number(env, "RETENTION_DAYS", 400, "days", (1, 36500)),
         evrotel_api_url=_web_address(env, "EVROTEL_API_URL", Settings.evrotel_api_url),
         evrotel_dial_url=_web_address(env, "EVROTEL_DIAL_URL", Settings.evrotel_dial_url),
@@ -92,22 +102,35 @@ def _read(env: Env, host: str | None, port: int | None, instance: Path, environm
 
 def _database_url(env: Env, instance: Path, on_heroku: bool) -> str:
     """A SQLAlchemy address with our driver; Heroku's `postgres://` is PostgreSQL too."""
-    url = env.str("DATABASE_URL", "") or f"sqlite:///{instance / 'connector.db'}"
-    scheme, separator, rest = url.partition("://")
-    drivers = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg", "sqlite": "sqlite"}
-    if not separator or (scheme not in drivers and scheme not in drivers.values()):
+    given = env.str("DATABASE_URL", "").strip() or f"sqlite:///{instance / 'connector.db'}"
+    scheme, separator, rest = given.partition("://")
+    url = f"{_DRIVERS.get(scheme, scheme)}{separator}{rest}"
+    if not _names_a_database(url):  # the value is not shown: it has the password
         raise SettingsError("DATABASE_URL should be sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME")
     if scheme == "sqlite" and on_heroku:
         raise SettingsError("DATABASE_URL should be a PostgreSQL address: a dyno's disk, and SQLite on it, is not kept")
-    return f"{drivers.get(scheme, scheme)}://{rest}"
+    return url
+
+
+def _names_a_database(url: str) -> bool:
+    """Whether this is a PostgreSQL database, or a file of SQLite's that several processes can open."""
+    try:
+        parts: URL = make_url(url)
+    except (ArgumentError, ValueError):
+        return False
+    if parts.drivername == "sqlite":
+        return not parts.host and parts.database not in {None, "", ":memory:"}
+    return parts.drivername in _DRIVERS.values()
 
 
 def _secret_keys(env: Env, instance: Path, database_url: str) -> tuple[str, ...]:
     """The first key signs and encrypts, the others only verify and decrypt (rotation)."""
     keys = tuple(key for key in (part.strip() for part in env.str("SECRET_KEY", "").split(",")) if key)
     if keys:
-        if any(len(key) < 16 for key in keys):
-            raise SettingsError("SECRET_KEY should be at least 16 characters, or several such keys with commas between")
+        if any(len(key) < SHORTEST_KEY for key in keys):
+            raise SettingsError(
+                f"SECRET_KEY should be at least {SHORTEST_KEY} characters, or several such keys with commas between"
+            )
         return keys
     if not database_url.startswith("sqlite"):
         raise SettingsError("SECRET_KEY should be set to a long random text: it encrypts the secrets in the database")
@@ -126,13 +149,16 @@ def _kept_key(path: Path) -> str:
         except FileExistsError:
             pass  # another process was faster: its key counts
         fresh.unlink()
-    return path.read_text().strip()
+    key = path.read_text().strip()
+    if len(key) < SHORTEST_KEY:
+        raise SettingsError(f"{path} is damaged: put the key back from a backup, or set SECRET_KEY")
+    return key
 
 
 def _own_address(env: Env, host: str, port: int) -> str:
     """Heroku names the application's own address where its dyno metadata are on (Dev Center, "Dyno Metadata")."""
     name = env.str("HEROKU_APP_DEFAULT_DOMAIN_NAME", "")
-    return f"https://{name}" if name else f"http://{host}:{port}"
+    return f"https://{name}" if name else f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _number(env: Env, name: str, default: Number, what: str, span: tuple[int, int]) -> Number:
@@ -159,9 +185,18 @@ def _one_of(env: Env, name: str, choices: tuple[str, ...], default: str) -> str:
     return found
 
 
+def _sentry_dsn(env: Env) -> str:
+    """`https://KEY@HOST/PROJECT`, as Sentry shows it."""
+    value = env.str("SENTRY_DSN", "").strip()
+    parts = address_parts(value)
+    project = parts.path.rpartition("/")[2]
+    if value and not (parts.scheme in {"http", "https"} and parts.hostname and parts.username and project.isdecimal()):
+        raise SettingsError("SENTRY_DSN should be as Sentry shows it, https://KEY@HOST/PROJECT")
+    return value
+
+
 def _web_address(env: Env, name: str, default: str) -> str:
     value = env.str(name, "").strip() or default
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise SettingsError(f"{name} should be a web address such as https://host, not {value!r}")
+    if not is_web_address(value):
+        raise SettingsError(f"{name} should be a web address such as https://host, without a user name or a query")
     return value.rstrip("/")

@@ -15,13 +15,14 @@ from contextlib import contextmanager
 from http.cookiejar import DefaultCookiePolicy
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NameResolutionError, NewConnectionError
+
+from crm_adapters.addresses import address_parts
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 15.0
@@ -70,7 +71,7 @@ def _is_public(ip: IPv4Address | IPv6Address) -> bool:
 
 def check_address(url: str, *, allow_local: bool, plain_http: bool = False) -> None:
     """Raises ForbiddenAddress where the URL is neither https nor a permitted http one. Looks nothing up."""
-    parts = urlsplit(url)
+    parts = address_parts(url)
     if not parts.hostname or parts.scheme not in ({"https", "http"} if allow_local or plain_http else {"https"}):
         raise ForbiddenAddress(f"{parts.scheme}://{parts.hostname} should be an https address")
 

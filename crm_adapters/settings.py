@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+
+from crm_adapters.addresses import is_web_address
 
 Check = Callable[[str], str]
 
@@ -54,8 +55,7 @@ def matching(pattern: str, meaning: str) -> Check:
 
 def web_address(value: str) -> str:
     """An http(s) address without credentials, query or fragment."""
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query or parts.fragment:
+    if not is_web_address(value):
         raise ValueError("a web address such as https://host/path")
     return value
 

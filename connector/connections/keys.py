@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import phonenumbers
 
+from crm_adapters.addresses import address_parts, is_web_address
 from crm_adapters.registry import DESCRIPTIONS
 from crm_adapters.settings import Field, matching, user_by_extension, web_address
+
+_NO_PLACES = {"localtime", "posixrules", "factory"}
+"""Names that mean another zone on each machine, or none."""
 
 
 def _time_zone(value: str) -> str:
@@ -17,6 +20,8 @@ def _time_zone(value: str) -> str:
         ZoneInfo(value)
     except (ZoneInfoNotFoundError, ValueError):
         raise ValueError("a time zone such as Europe/Kyiv") from None
+    if value.lower() in _NO_PLACES:
+        raise ValueError("a time zone such as Europe/Kyiv")
     return value
 
 
@@ -30,8 +35,7 @@ def _region(value: str) -> str:
 def _origins(value: str) -> str:
     origins = [part.strip().rstrip("/") for part in value.split(",") if part.strip()]
     for origin in origins:
-        parts = urlsplit(origin)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path or parts.query:
+        if not is_web_address(origin) or address_parts(origin).path:
             raise ValueError("origins such as https://shop.example with commas between")
     return ",".join(origins)
 

@@ -7,11 +7,14 @@ its own. Nulls are left out of a form. A JSON body goes out under the form's lab
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
+
+from crm_adapters.addresses import address_parts
 
 PATIENCE_SECONDS = 60.0
 """PHP's `default_socket_timeout`."""
@@ -43,10 +46,12 @@ class Transmitter:
     """Sends events to one receiver. Safe in threads: each event has its own connection, as with PHP."""
 
     def __init__(self, url: str, token: str, *, as_json: bool = False) -> None:
-        """Raises ValueError where `url` is no web address."""
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        """Raises ValueError where `url` is no web address, or `token` can't be sent."""
+        parts = address_parts(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or not url.isascii():
             raise ValueError(f"{url!r} is not a web address such as https://host/evrotel/default/events")
+        if not re.fullmatch(r"[\x21-\x7e]+", token):
+            raise ValueError("the token should be letters, digits and signs of ASCII, without spaces")
         self._https = parts.scheme == "https"
         self._host, self._port = parts.hostname, parts.port
         self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")

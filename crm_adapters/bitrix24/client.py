@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
+from crm_adapters.addresses import address_parts
 from crm_adapters.bitrix24.answers import STALE, error_of
 from crm_adapters.bitrix24.commands import Command, Outcome, Size, batch_of, results_of
 from crm_adapters.bitrix24.oauth import app_info, refreshed
@@ -182,7 +183,7 @@ class Portal:
 
     def _follow(self, location: str) -> None:
         """Takes a renamed portal's new address, if the OAuth server says that our token belongs there."""
-        parts = urlsplit(location)
+        parts = address_parts(location)
         allowed = parts.scheme == "https" or (parts.scheme == "http" and self._account.allow_local)
         if not (allowed and parts.netloc):
             raise Unreachable("the portal redirects to an address that is none")

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
+from crm_adapters.addresses import address_parts
 from crm_adapters.bitrix24.answers import error_of
 from crm_adapters.bitrix24.oauth import app_info, lifetime, named_server
 from crm_adapters.bitrix24.transport import Answer, post
@@ -193,7 +193,7 @@ def _verified(account: Account, claim: _Claim) -> Installed | None:
 
 def _addresses(install: Mapping[str, Any], scheme: str) -> set[str]:
     """The portal's addresses by the OAuth server: of a boxed portal `domain` may come without its port."""
-    named = (str(install.get("domain") or ""), urlsplit(str(install.get("client_endpoint") or "")).netloc)
+    named = (str(install.get("domain") or ""), address_parts(str(install.get("client_endpoint") or "")).netloc)
     return {_bare(address, scheme) for address in named if address}
 
 

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 
+from crm_adapters.addresses import address_parts
 from crm_adapters.bitrix24.answers import SIGN_IN
 from crm_adapters.contract import Account
 from crm_adapters.errors import AdapterError, SignInRefused, Unreachable
@@ -30,7 +30,7 @@ MOST_BYTES = 1024 * 1024
 
 def named_server(address: str) -> str:
     """The server that a portal names, where it is one of Bitrix24's that may be named; else empty."""
-    parts = urlsplit(address)
+    parts = address_parts(address)
     return OTHER_SERVER if (parts.scheme, parts.netloc) == ("https", "oauth.bitrix.info") else ""
 
 
@@ -92,7 +92,7 @@ def _refusal(body: Mapping[str, Any]) -> AdapterError:
 
 def _endpoint(given: Any, present: str, allow_local: bool) -> str:
     """The portal's address by the OAuth server, which knows when a portal was renamed."""
-    parts = urlsplit(given) if isinstance(given, str) else urlsplit("")
+    parts = address_parts(given if isinstance(given, str) else "")
     trusted = parts.scheme == "https" or (parts.scheme == "http" and allow_local)
     return f"{parts.scheme}://{parts.netloc}/rest/" if trusted and parts.netloc else present
 

@@ -46,6 +46,16 @@ def test_nothing_set_is_a_start_on_one_machine(read: ReadFrom, tmp_path: Path) -
     [
         ("DATABASE_URL", "mysql://host/name", "sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME"),
         ("DATABASE_URL", "connector.db", "sqlite:///PATH or postgresql://"),
+        ("DATABASE_URL", "postgresql://u:p@h:port/x", "sqlite:///PATH or postgresql://"),
+        ("DATABASE_URL", "sqlite://x", "sqlite:///PATH or postgresql://"),
+        ("DATABASE_URL", "sqlite:///", "sqlite:///PATH or postgresql://"),
+        ("DATABASE_URL", "sqlite:///:memory:", "sqlite:///PATH or postgresql://"),
+        ("PUBLIC_URL", "http://[bad", "a web address"),
+        ("PUBLIC_URL", "http://host:99999", "a web address"),
+        ("PUBLIC_URL", "https://ho st", "a web address"),
+        ("PUBLIC_URL", "https://user:secret@host", "a web address"),
+        ("PUBLIC_URL", "https://host/?a=1", "a web address"),
+        ("SENTRY_DSN", "garbage", "https://KEY@HOST/PROJECT"),
         ("PUBLIC_URL", "connector.example", "a web address such as https://host"),
         ("PUBLIC_URL", "ftp://connector.example", "a web address"),
         ("SECRET_KEY", "short", "at least 16 characters"),
@@ -74,6 +84,15 @@ def test_a_wrong_value_names_its_variable(read: ReadFrom, name: str, value: str,
     with pytest.raises(SettingsError, match=name) as raised:
         read({name: value})
     assert any(words in str(raised.value) for words in should_be.split("|"))
+    assert "secret" not in str(raised.value)
+
+
+def test_good_values_of_many_kinds(read: ReadFrom) -> None:
+    settings = read(
+        {"PUBLIC_URL": "https://host:8443/calls/", "SENTRY_DSN": "https://key@o1.ingest.sentry.io/42", "PORT": " 80 "},
+    )
+    assert (settings.public_url, settings.port) == ("https://host:8443/calls", 80)
+    assert settings.sentry_dsn == "https://key@o1.ingest.sentry.io/42"
 
 
 @pytest.mark.parametrize(
@@ -149,3 +168,19 @@ def test_settings_do_not_show_their_secrets(read: ReadFrom) -> None:
     settings = read({"SECRET_KEY": "canary-canary-canary", "DATABASE_URL": "postgresql://u:canary@h/n"})
     assert "canary" not in repr(settings)
     assert "canary" not in str(settings)
+
+
+def test_a_damaged_file_is_said(read: ReadFrom, tmp_path: Path) -> None:
+    read()
+    (tmp_path / "instance/secret_key").write_text("")
+    with pytest.raises(SettingsError, match="secret_key is damaged"):
+        read()
+    (tmp_path / ".env").write_bytes(b"CRM=\xff\xfe")
+    with pytest.raises(SettingsError, match="UTF-8"):
+        read()
+
+
+def test_a_folder_that_can_t_be_made_is_said(read: ReadFrom, tmp_path: Path) -> None:
+    (tmp_path / "instance").write_text("a file")
+    with pytest.raises(SettingsError, match="instance"):
+        read()

@@ -19,6 +19,7 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 import requests
 
 from connector.recordings.links import EXTENSIONS
+from connector.recordings.wav import what_is_missing
 from crm_adapters.http import BodyTooLarge, DeadlinePassed, ForbiddenAddress, guarded_session, iter_capped
 
 MOST_BYTES = 100 * 1024 * 1024
@@ -121,8 +122,19 @@ def audio_type(head: bytes) -> str | None:
     return None
 
 
-def fetch(recfile: str, base: str, target: Path, *, allow_local: bool, seconds: float = FETCH_SECONDS) -> Outcome:
-    """Brings a recording here as `target` plus the extension of its format. Never half of it, and raises nothing."""
+def fetch(
+    recfile: str,
+    base: str,
+    target: Path,
+    *,
+    allow_local: bool,
+    seconds: float = FETCH_SECONDS,
+    whole: bool = True,
+) -> Outcome:
+    """Brings a recording here as `target` plus the extension of its format. Never half an answer; raises nothing.
+
+    With `whole` a WAV file that the PBX is still writing is NotYet; without it what there is counts.
+    """
     give_up = time.monotonic() + seconds
     try:
         address = recording_address(recfile, base)
@@ -132,7 +144,7 @@ def fetch(recfile: str, base: str, target: Path, *, allow_local: bool, seconds: 
         ):
             if response.status_code != 200:
                 return NotYet(reason=f"the recordings host answered {response.status_code}")
-            return _keep(response, target, give_up)
+            return _keep(response, target, give_up, whole=whole)
     except (ForbiddenAddress, BodyTooLarge, ValueError) as error:
         return Impossible(reason=str(error))
     except (requests.RequestException, DeadlinePassed, OSError) as error:
@@ -170,7 +182,7 @@ def _redirected(base: str, address: str, location: str) -> str:
         raise requests.TooManyRedirects(f"redirected to {error}") from None
 
 
-def _keep(response: requests.Response, target: Path, give_up: float) -> Outcome:
+def _keep(response: requests.Response, target: Path, give_up: float, *, whole: bool) -> Outcome:
     """Writes the body beside its place and moves it there in one step once it is whole, audio and on the disk."""
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
@@ -181,8 +193,11 @@ def _keep(response: requests.Response, target: Path, give_up: float) -> Outcome:
             os.fsync(file.fileno())
         with part.open("rb") as file:
             content_type = audio_type(file.read(12))
+            missing = what_is_missing(file, size) if whole else None
         if content_type is None:
             return NotYet(reason=f"no audio came but {size} bytes of something else")
+        if missing:
+            return NotYet(reason=f"the file is still being written: {missing}")
         path = target.with_name(f"{target.name}.{EXTENSIONS[content_type]}")
         part.replace(path)
         return Ready(path=path, content_type=content_type, size=size)

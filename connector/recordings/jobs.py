@@ -31,6 +31,8 @@ LEASE = timedelta(seconds=10)
 AT_ONCE = 8
 
 _WAITS = [*(2, 5, 10, 20, 40, 60, 120, 300, 900), *[3600] * 24]
+PATIENT_TRIES = 8
+"""After so many tries, nine minutes, a file that is half by its own header is not going to grow: it is taken as is."""
 _HELD: set[tuple[str, str]] = set()
 """Owners of this process, and the calls whose recordings they are fetching or about to."""
 _ON_DEMAND = [threading.Lock() for _ in range(64)]
@@ -131,7 +133,7 @@ def fetch_one(deployment: Deployment, job: RecordingJob) -> None:
     if connection is None:
         return  # removed, and the recording with it
     try:
-        outcome = _fetched(deployment, connection, job.call_id, job.recfile)
+        outcome = _fetched(deployment, connection, job.call_id, job.recfile, whole=job.attempts < PATIENT_TRIES)
     except Exception as error:  # whatever it was, the recording has its schedule and others go on
         log.exception("a recording could not be fetched", extra=about(job.call_id))
         outcome = NotYet(reason=f"{type(error).__name__}: {error}")
@@ -171,7 +173,13 @@ def relative_target(connection_id: int, call_id: str) -> Path:
 
 
 def _fetched(
-    deployment: Deployment, connection: Connection, call_id: str, recfile: str, seconds: float = FETCH_SECONDS
+    deployment: Deployment,
+    connection: Connection,
+    call_id: str,
+    recfile: str,
+    seconds: float = FETCH_SECONDS,
+    *,
+    whole: bool = False,
 ) -> Outcome:
     return fetch(
         recfile,
@@ -179,6 +187,7 @@ def _fetched(
         deployment.settings.instance / relative_target(connection.id, call_id),
         allow_local=deployment.settings.allow_local_addresses,
         seconds=seconds,
+        whole=whole,
     )
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import re
 
 from flask import Blueprint, Response, request, send_file
+from sqlalchemy.exc import SQLAlchemyError
 
 from connector.deployment import deployment
 from connector.locks import Lock, locked_by
 from connector.models import RecordingState
 from connector.recordings import links
 from connector.recordings.jobs import ensure_file
+
+logger = logging.getLogger(__name__)
 
 blueprint = Blueprint("recordings", __name__)
 
@@ -31,7 +35,15 @@ _HEADERS = {
 @blueprint.get("/recordings/<signed>.<any(wav, mp3, ogg):extension>")
 @locked_by(Lock.SIGNED_LINK)
 def recording(signed: str, extension: str) -> Response:
-    """The file, or the part that is asked for; 503 while it is not here yet."""
+    """The file, or the part that is asked for; 503 while it is not here yet, or the database is away."""
+    try:
+        return _answer(signed, extension)
+    except SQLAlchemyError as error:
+        logger.error("a recording could not be served, the database does not answer: %s", type(error).__name__)
+        return _later()
+
+
+def _answer(signed: str, extension: str) -> Response:
     found = links.call_of(deployment(), signed)
     if found is None:
         return _not_found()
@@ -46,7 +58,7 @@ def recording(signed: str, extension: str) -> Response:
     path = ensure_file(deployment(), found, seconds=ON_DEMAND_SECONDS)
     if path is None:
         return _later()
-    _heed_only_a_plain_range()
+    _heed_only_a_plain_range(path.stat().st_size)
     return send_file(
         path,
         mimetype=found.content_type,
@@ -63,10 +75,15 @@ def _guard(response: Response) -> Response:
     return response
 
 
-def _heed_only_a_plain_range() -> None:
-    """RFC 9110, 14.2: a range that is malformed, or not of a GET, is ignored; several may be. Werkzeug answers 416."""
-    if request.method != "GET" or not _ONE_RANGE.fullmatch(request.headers.get("Range", "").strip()):
+def _heed_only_a_plain_range(size: int) -> None:
+    """RFC 9110, 14: a range that is malformed, or not of a GET, is ignored; several may be; the last N bytes of fewer
+    are all of them. Werkzeug answers 416 to each of these.
+    """
+    asked = _ONE_RANGE.fullmatch(request.headers.get("Range", "").strip())
+    if request.method != "GET" or not asked:
         request.environ.pop("HTTP_RANGE", None)
+    elif asked[1].startswith("-") and int(asked[1][1:]) > size:
+        request.environ["HTTP_RANGE"] = "bytes=0-"
 
 
 def _not_found() -> Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from connector.recordings import fetch as fetching
 from connector.recordings.fetch import Impossible, NotYet, Ready, audio_type, fetch, recording_address
+from connector.recordings.wav import what_is_missing
 from tests.emulators.evrotel import Recordings, wav
 
 BASE = "http://m01.sipiko.net/"
@@ -135,6 +137,36 @@ def test_what_may_come_later_is_not_yet_there_and_leaves_nothing(
     makers.get(trouble, lambda: None)()
     assert isinstance(fetch(PATH, host.url, tmp_path / "call", allow_local=True), NotYet)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("there", [44, 1000, len(wav()) - 1])
+def test_a_file_that_is_still_being_written_is_not_yet_there(host: Recordings, tmp_path: Path, there: int) -> None:
+    """Evrotel serves a file as soon as it begins to write it: half of it would be attached for good."""
+    host.add(PATH, wav()[:there])
+    outcome = fetch(PATH, host.url, tmp_path / "a", allow_local=True)
+    assert isinstance(outcome, NotYet)
+    assert "still being written" in outcome.reason
+    assert list(tmp_path.iterdir()) == []
+    assert isinstance(fetch(PATH, host.url, tmp_path / "a", allow_local=True, whole=False), Ready)
+
+
+@pytest.mark.parametrize("sizes", [(0, 0), (len(wav()) - 8, 0)])
+def test_a_header_without_its_sizes_is_of_a_file_that_is_still_open(sizes: tuple[int, int]) -> None:
+    content = bytearray(wav())
+    content[4:8], content[40:44] = (size.to_bytes(4, "little") for size in sizes)
+    assert what_is_missing(BytesIO(content), len(content))
+
+
+def test_a_size_that_was_never_known_is_no_half_file() -> None:
+    content = bytearray(wav())
+    content[4:8] = content[40:44] = b"\xff" * 4
+    assert what_is_missing(BytesIO(content), len(content)) is None
+
+
+@given(st.binary(max_size=200), st.integers(0, 300))
+def test_any_bytes_are_whole_or_not(tail: bytes, size: int) -> None:
+    for content in (tail, b"RIFF" + tail[:4] + b"WAVE" + tail[4:]):
+        assert what_is_missing(BytesIO(content), size) is None or content.startswith(b"RIFF")
 
 
 def test_a_drip_ends_at_the_deadline(host: Recordings, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy.exc import OperationalError
 from werkzeug.test import TestResponse
 
 from connector.db import now
@@ -93,6 +94,7 @@ def path(deployment: Deployment, call_id: str) -> str:
         ("bytes=100-", 206, slice(100, None)),
         ("bytes=-50", 206, slice(-50, None)),
         ("bytes=0-9999999", 206, slice(0, None)),
+        ("bytes=-9999999", 206, slice(0, None)),
         ("bytes=0-1,5-6", 200, slice(0, None)),
         ("bytes=x", 200, slice(0, None)),
         ("lines=1-2", 200, slice(0, None)),
@@ -188,3 +190,14 @@ def test_links_are_full_addresses_and_do_not_guess(deployment: Deployment) -> No
     assert links.link_url(deployment, "unknown") is None
     change(deployment, one, revoked_at=now())
     assert links.link_url(deployment, one) is None
+
+
+def test_a_database_that_is_away_is_503(client: FlaskClient, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a CRM asks for again; of a 500 it would think that the recording is broken."""
+
+    def away(*_: object) -> None:
+        raise OperationalError("SELECT", None, Exception("gone"))
+
+    monkeypatch.setattr("connector.recordings.links.call_of", away)
+    answer = get(client, path)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "30")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Flask, Request, Response
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from connector import doors, health
@@ -51,8 +52,15 @@ def create_app(settings: Settings, deployment: Deployment | None = None) -> Flas
     panel.register(app)
     app.register_blueprint(doors.blueprint)  # last: its rule is the widest
     app.register_error_handler(NoSuchConnection, _no_such_connection)
+    app.register_error_handler(HTTPException, _plain_error)  # the panel's pages and the HTTP API have their own
     return app
 
 
 def _no_such_connection(_: NoSuchConnection) -> Response:
     return Response("Not found", status=404, mimetype="text/plain")
+
+
+def _plain_error(error: HTTPException) -> Response:
+    """Every answer to a machine is small and plain."""
+    headers = [(name, value) for name, value in error.get_headers() if name.lower() != "content-type"]
+    return Response(error.name, status=error.code, mimetype="text/plain", headers=headers)

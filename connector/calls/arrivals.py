@@ -12,6 +12,9 @@ from sqlalchemy import insert, update
 
 from connector.models import InboundEvent
 
+INCOMPLETE = "the body is incomplete"
+"""How the reason of such an event begins: what is left of it must never be taken for the whole."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Arrival:

@@ -23,6 +23,9 @@ from connector.models import Call, CallState, Delivery, DeliveryKind, DeliverySt
 from crm_adapters.contract import Capability
 from crm_adapters.events import Direction, Disposition
 
+REPEATS_WITHIN = timedelta(minutes=2)
+"""An end that has numbers alone is taken for a repeat of an equal one so long after it."""
+
 
 class Unplaceable(ValueError):
     """An end names neither a known call nor numbers."""
@@ -43,16 +46,21 @@ def new_end(connection: Connection, event: EndEvent, arrival: Arrival) -> NewEnd
     region = connection.get("phone_region")
     said = ended_call(event, connection.zone, region, arrival.at)
     key = end_key(event, region)
-    if not (event.callid or event.recfile or said.ended_at):
+    if _says_not_which(event, said):
         key = f"{key[:40]}{arrival.at.timestamp():.6f}"  # nothing tells a repeat from the client's next try
     return NewEnd(connection=connection, arrival=arrival, event=event, said=said, key=key)
+
+
+def _says_not_which(event: EndEvent, said: EndedCall) -> bool:
+    """Whether the end has numbers alone, which are the same at the client's next call."""
+    return not (event.callid or event.recfile or said.ended_at)
 
 
 def write_end(db: SQLConnection, item: NewEnd) -> str:
     """Writes one end; returns its call's ID. A repeated end changes nothing. Raises Unplaceable."""
     call_id = _ended_by(db, item)
     if call_id is None:
-        call = _named(db, item) or _matched(db, item) or _same_start(db, item)
+        call = _named(db, item) or _matched(db, item) or _same_start(db, item) or _just_ended(db, item)
         call_id = _from_end_alone(db, item) if call is None else _end(db, item, call)
     keep_event(db, item.connection.id, item.arrival, call_id=call_id, reason=None)
     return call_id
@@ -153,6 +161,24 @@ def _same_start(db: SQLConnection, item: NewEnd) -> Any:
     ).first()
 
 
+def _just_ended(db: SQLConnection, item: NewEnd) -> Any:
+    """For an end with numbers alone: the call that ended a moment ago by one with the same words."""
+    event = item.event
+    if not _says_not_which(event, item.said) or not (event.number_a or event.number_b):
+        return None
+    query = select(*_CALL).where(
+        Call.connection_id == item.connection.id,
+        Call.state == CallState.ENDED,
+        Call.direction.in_(list(item.said.parties)),
+        or_(*(_same_client(who) for who in item.said.parties.values())),
+        Call.disposition == event.disposition,
+        Call.billsec == event.billsec,
+        Call.created_at >= item.arrival.at - MATCHING_WINDOW,
+        Call.updated_at >= item.arrival.at - REPEATS_WITHIN,
+    )
+    return db.execute(query.order_by(Call.updated_at.desc()).limit(1)).first()
+
+
 def _open_call(row: Any) -> OpenCall:
     return OpenCall(
         id=row.id,
@@ -209,10 +235,10 @@ def _answering_extension(item: NewEnd, call: Any) -> str | None:
 
 def _from_end_alone(db: SQLConnection, item: NewEnd) -> str:
     event = item.event
-    if not (event.number_a or event.number_b):
-        raise Unplaceable("the end has no callid that is known and no numbers")
     direction = _direction(event)
     who = _parties(item, direction)
+    if not (who.client_number or who.line or who.extension):
+        raise Unplaceable("the end has no callid that is known and no numbers")
     started_at, ended_at = call_times(item.said.ended_at, event.billsec, item.arrival.at)
     call_id = new_call_id()
     row = {

@@ -16,6 +16,8 @@ MATCHING_WINDOW = timedelta(hours=24)
 """An end looks for a start that arrived at most so long before it."""
 LONGEST_WAIT = timedelta(hours=1)
 """How much longer than it was talked a call can last: ringing, menus, queues. An older open one has lost its end."""
+ARRIVAL_TOLERANCE = timedelta(seconds=5)
+"""A start that was written first may bear a later time than its end: they came together, or to two machines."""
 CLOCK_TOLERANCE = timedelta(seconds=120)
 """So far may the PBX's times and the times of arrival be apart."""
 
@@ -86,7 +88,7 @@ def same_parties(said: Parties, known: Parties) -> bool:
 
 def _in_time(end: EndedCall, call: OpenCall) -> bool:
     lasted = end.arrived_at - call.arrived_at
-    if not timedelta(0) <= lasted <= min(MATCHING_WINDOW, timedelta(seconds=end.billsec) + LONGEST_WAIT):
+    if not -ARRIVAL_TOLERANCE <= lasted <= min(MATCHING_WINDOW, timedelta(seconds=end.billsec) + LONGEST_WAIT):
         return False
     return end.ended_at is None or call.started_at - end.ended_at <= CLOCK_TOLERANCE
 

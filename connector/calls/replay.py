@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
-from connector.calls.arrivals import Arrival
+from connector.calls.arrivals import INCOMPLETE, Arrival
 from connector.calls.endings import Unplaceable
 from connector.deployment import Deployment
 from connector.evrotel.parser import StartEvent, Unreadable, parse_event
@@ -12,19 +12,29 @@ from connector.models import InboundEvent
 
 
 def replay(deployment: Deployment, event_id: int) -> str:
-    """One line of what became of the event. It counts as having arrived when it first did, so nothing is made twice.
+    """One line of what became of the event, which counts as having arrived when it first did.
 
-    Raises LookupError where there is no such event and ValueError where it is rejected again.
+    One that was accepted changes nothing: it has had its effect, and of some events a repeat can't be told from a new
+    call. Raises LookupError where there is no such event and ValueError where it is rejected again.
     """
     with deployment.database.read() as db:
         kept = db.execute(
             select(
-                InboundEvent.connection_id, InboundEvent.body, InboundEvent.content_type, InboundEvent.received_at
+                InboundEvent.connection_id,
+                InboundEvent.body,
+                InboundEvent.content_type,
+                InboundEvent.received_at,
+                InboundEvent.reason,
+                InboundEvent.call_id,
             ).where(InboundEvent.id == event_id)
         ).first()
     connection = deployment.connections.by_id(kept.connection_id) if kept else None
     if kept is None or connection is None:
         raise LookupError(f"there is no event {event_id}")
+    if kept.reason is None:
+        return f"event {event_id}: was accepted before, for the call {kept.call_id}"
+    if kept.reason.startswith(INCOMPLETE):
+        raise ValueError(f"event {event_id} is rejected again: {kept.reason}")
     arrival = Arrival(body=kept.body, content_type=kept.content_type, at=kept.received_at, event_id=event_id)
     try:
         event = parse_event(kept.body)

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, request
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from connector.calls.arrivals import Arrival
+from connector.calls.arrivals import INCOMPLETE, Arrival
 from connector.calls.endings import Unplaceable
 from connector.connections.store import Connection
 from connector.db import Unavailable, now
@@ -18,7 +18,7 @@ from connector.deployment import Deployment, deployment
 from connector.evrotel.parser import EndEvent, StartEvent, Unreadable, parse_event
 from connector.locks import Lock, locked_by
 from connector.log import about
-from connector.secrets import same
+from connector.secrets import WrongKey, same
 
 logger = logging.getLogger(__name__)
 
@@ -36,14 +36,30 @@ def events(name: str) -> Response:
     try:
         connection = here.connections.get(name)
         if not authorized(request.headers.get("Authorization", ""), connection.get("evrotel_token")):
-            here.intake.count(connection, "refused_token")
-            return _plain(401, "Access denied")
+            return _refused(here, connection)
         return _take(here, connection, arrived)
     except RequestEntityTooLarge:
-        return _plain(413, "The event is over 64 KiB")
+        return _plain(413, "The event is over 64 KiB", {"Connection": "close"})  # the rest of it is not read
     except SQLAlchemyError as error:
         logger.error("an event of %s was not kept, the database does not answer: %s", name, type(error).__name__)
-        return _plain(503, "The event was not kept, send it again", {"Retry-After": "1"})
+    except WrongKey as error:
+        logger.error("an event of %s was not kept: %s", name, error)
+    return _plain(503, "The event was not kept, send it again", {"Retry-After": "1"})
+
+
+@blueprint.get("/<name>/events")
+@locked_by(Lock.PUBLIC)
+def only_by_post(name: str) -> Response:  # noqa: ARG001 - of the address, which says nothing of its connections
+    """Somebody looks in a browser whether the address is right."""
+    return _plain(405, "Evrotel's transmitter sends its events here by POST", {"Allow": "POST"})
+
+
+def _refused(here: Deployment, connection: Connection) -> Response:
+    try:
+        here.intake.count(connection, "refused_token")
+    except SQLAlchemyError as error:
+        logger.warning("a refused token was not counted: %s", type(error).__name__)
+    return _plain(401, "Access denied")
 
 
 def authorized(header: str, token: str) -> bool:
@@ -89,11 +105,11 @@ def _read_body() -> tuple[bytes, str | None]:
     except RequestEntityTooLarge:
         raise
     except Exception as error:  # noqa: BLE001 - each server has errors of its own for a body that breaks off
-        return bytes(body), f"the body could not be read to its end: {type(error).__name__}"
+        return bytes(body), f"{INCOMPLETE}: {type(error).__name__}"
     if len(body) > MAX_BODY_BYTES:
         raise RequestEntityTooLarge
     if request.content_length is not None and len(body) < request.content_length:
-        return bytes(body), f"the body was cut off: {len(body)} of {request.content_length} bytes came"
+        return bytes(body), f"{INCOMPLETE}: {len(body)} of {request.content_length} bytes came"
     return bytes(body), None
 
 

@@ -24,6 +24,7 @@ OPEN = {
     "bootstrap.static",
     "panel.static",
     "sign_in.choose_language",
+    "evrotel.only_by_post",
 }
 """What needs no proof: monitors' questions, files of the pages, the choice of a language. A new one is added here."""
 

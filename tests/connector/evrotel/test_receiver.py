@@ -9,13 +9,14 @@ from urllib.parse import urlencode
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, update
 from werkzeug.test import TestResponse
 
 from connector.app import create_app
 from connector.calls.replay import replay
 from connector.deployment import Deployment
-from connector.models import Call, Counter, Delivery, InboundEvent
+from connector.models import Call, Connection, Counter, Delivery, InboundEvent
+from connector.secrets import Cipher
 
 TOKEN = "G7bng65jYk8GF294"
 START = {
@@ -127,6 +128,48 @@ def test_a_start_of_another_line_is_another_call(client: FlaskClient, deployment
     assert sorted(map(str, rows(deployment, Call.state))) == ["('ended',)", "('open',)"]
 
 
+def test_an_accepted_event_has_no_effect_again(client: FlaskClient, deployment: Deployment) -> None:
+    """Nothing tells a start without a date from the client's next call."""
+    post(client, {key: value for key, value in START.items() if key != "calldate"})
+    [(event_id,)] = rows(deployment, InboundEvent.id)
+    assert "accepted before" in replay(deployment, int(str(event_id)))
+    assert rows(deployment, func.count(Call.id)) == [(1,)]
+
+
+def test_an_end_with_numbers_alone_is_known_as_a_repeat(client: FlaskClient, deployment: Deployment) -> None:
+    numbers = {"callstatus": "end", "numberA": "0987858227", "numberB": "0443334455", "disposition": "BUSY"}
+    for start in (START, START | {"calldate": "2026-04-01 00:01:11"}):
+        post(client, start)
+        for _ in range(2):
+            assert post(client, numbers | {"direction": "i", "billsec": "0"}).status_code == 200
+    assert rows(deployment, Call.state, Call.disposition) == [("ended", "busy")] * 2
+    post(client, numbers | {"direction": "i", "billsec": "7", "disposition": "ANSWERED"})
+    assert rows(deployment, func.count(Call.id)) == [(3,)]
+
+
+@pytest.mark.parametrize("number", ["anonymous", "unknown", ""])
+def test_an_end_of_a_withheld_number_alone_is_of_nobody(client: FlaskClient, number: str) -> None:
+    assert post(client, END | {"callid": "unknown", "numberA": number}).status_code == 400
+
+
+def test_somebody_who_looks_in_a_browser_is_told(client: FlaskClient) -> None:
+    answer = client.get("/evrotel/acme/events")
+    assert (answer.status_code, answer.mimetype, answer.headers["Allow"]) == (405, "text/plain", "POST")
+    assert client.put("/evrotel/acme/events").mimetype == "text/plain"
+    assert client.post("/evrotel/acme/events/").mimetype == "text/plain"
+
+
+def test_secrets_of_another_key_lose_no_event(
+    client: FlaskClient, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command with another SECRET_KEY changed the connection: only a person can mend that, and is told to."""
+    with deployment.database.write() as db:
+        db.execute(update(Connection).values(secrets=Cipher(["another-key-of-enough-length"]).seal({})))
+    monkeypatch.setattr("connector.connections.store.FRESH_SECONDS", 0.0)
+    answer = post(client, START)
+    assert (answer.status_code, answer.mimetype) == (503, "text/plain")
+
+
 def test_an_end_of_nobody_is_kept_as_rejected_and_can_be_replayed(client: FlaskClient, deployment: Deployment) -> None:
     answer = post(client, END | {"callid": "unknown"})
     assert answer.status_code == 400
@@ -195,6 +238,7 @@ def test_a_body_over_64_kib_is_refused(client: FlaskClient, deployment: Deployme
     for said in (len(body), None):
         answer = post_terminated(client, body, said)
         assert (answer.status_code, answer.mimetype) == (413, "text/plain")
+        assert answer.headers["Connection"] == "close"
     assert rows(deployment, func.count(InboundEvent.id)) == [(0,)]
 
 
@@ -208,11 +252,12 @@ def test_a_body_that_was_cut_off_is_kept_as_rejected(client: FlaskClient, deploy
     """Else 0987858227 becomes a call of 0987858, and the repeat a second one."""
     body = urlencode({name: START[name] for name in ("callstatus", "direction", "numberB", "numberA")}).encode()
     answer = post_terminated(client, body[:-3], len(body))
-    assert (answer.status_code, answer.text) == (
-        400,
-        f"the body was cut off: {len(body) - 3} of {len(body)} bytes came",
-    )
-    assert rows(deployment, InboundEvent.body, InboundEvent.reason) == [(body[:-3], answer.text)]
+    said = f"the body is incomplete: {len(body) - 3} of {len(body)} bytes came"
+    assert (answer.status_code, answer.text) == (400, said)
+    assert rows(deployment, InboundEvent.body, InboundEvent.reason) == [(body[:-3], said)]
+    [(event_id,)] = rows(deployment, InboundEvent.id)
+    with pytest.raises(ValueError, match="incomplete"):
+        replay(deployment, int(str(event_id)))
     assert rows(deployment, func.count(Call.id)) == [(0,)]
 
 
@@ -235,7 +280,7 @@ def test_a_transfer_that_breaks_off_is_kept_as_rejected(client: FlaskClient, dep
         environ_overrides={"wsgi.input": BrokenStream(b"callstatus=start&direc"), "wsgi.input_terminated": True},
     )
     assert (answer.status_code, answer.mimetype) == (400, "text/plain")
-    assert "could not be read to its end" in answer.text
+    assert answer.text == "the body is incomplete: EOFError"
     assert rows(deployment, InboundEvent.body) == [(b"callstatus=start&direc",)]
 
 

@@ -1,0 +1,30 @@
+"""What the whole application says where no view of its answers."""
+
+from __future__ import annotations
+
+import pytest
+from flask.testing import FlaskClient
+
+from connector.app import create_app
+from connector.deployment import Deployment
+
+
+@pytest.fixture
+def client(deployment: Deployment) -> FlaskClient:
+    return create_app(deployment.settings, deployment).test_client()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/nowhere", 404),
+        ("PUT", "/recordings/x.wav", 405),
+        ("POST", "/bitrix24/nobody/nothing", 404),
+        ("DELETE", "/bitrix24/nobody/install", 405),
+    ],
+)
+def test_every_answer_to_a_machine_is_small_and_plain(client: FlaskClient, method: str, path: str, status: int) -> None:
+    answer = client.open(path, method=method)
+    assert (answer.status_code, answer.mimetype) == (status, "text/plain")
+    assert len(answer.data) < 100
+    assert ("Allow" in answer.headers) == (status == 405)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import cast
 
 from flask import current_app
+from sqlalchemy.exc import SQLAlchemyError
 
 from connector.calls.intake import Intake
 from connector.connections.accounts import DatabaseTokenStore
@@ -13,7 +15,7 @@ from connector.connections.limits import DatabaseLimiter
 from connector.connections.store import Connection, ConnectionStore
 from connector.db import Database
 from connector.delivery.waiting import Places
-from connector.secrets import Cipher
+from connector.secrets import Cipher, WrongKey
 from connector.settings import Settings
 from crm_adapters.contract import Account, CRMAdapter
 from crm_adapters.registry import adapter_class
@@ -35,6 +37,12 @@ class Deployment:
         self._limiter = DatabaseLimiter(self.database)
         self._adapters: dict[int, tuple[Connection, CRMAdapter]] = {}
         self._making = threading.Lock()
+
+    def import_adapters(self) -> None:
+        """Imports what the connections there are need, so that no call waits for it."""
+        with suppress(SQLAlchemyError, WrongKey):  # without the database the first call that can be told imports
+            for crm in {connection.crm for connection in self.connections.all()}:
+                adapter_class(crm)
 
     def adapter(self, connection: Connection) -> CRMAdapter:
         """The connection's translator; made anew when its CRM or settings changed."""

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Literal
 
 import click
+from sqlalchemy.exc import DatabaseError
 
 from connector.connections.store import Connection, NoSuchConnection
 from connector.db import Unavailable
@@ -39,14 +40,22 @@ def opened(settings: Settings | None = None, *, schema: SchemaCare = "check") ->
         quiet = "WARNING" if settings.log_level == "INFO" else settings.log_level
         set_up_logging(quiet, settings.log_format)
     with _clear_errors():
-        deployment = Deployment(settings)
+        deployment = _deployment(settings)
         try:
             if schema != "trust":
                 # Alembic takes 9 MB that a worker under `connector run` has no use for.
                 import_module("connector.commands.preparing").prepare(deployment.database, upgrade=schema == "upgrade")
+                deployment.connections.check_key()
             yield deployment
         finally:
             deployment.database.dispose()
+
+
+def _deployment(settings: Settings) -> Deployment:
+    try:
+        return Deployment(settings)
+    except OSError as error:  # the database's folder can't be made, or its file not opened
+        raise click.ClickException(f"{error.filename}: {error.strerror}") from None
 
 
 @contextmanager
@@ -57,7 +66,7 @@ def _clear_errors() -> Iterator[None]:
         raise click.ClickException(f"there is no connection {error}") from None
     except (WrongKey, SettingsError) as error:
         raise click.ClickException(str(error)) from None
-    except Unavailable as error:
+    except (*Unavailable, DatabaseError) as error:
         reason = mask_text(str(getattr(error, "orig", None) or error)).strip().partition("\n")[0]
         raise click.ClickException(f"the database can't be used: {reason}") from None
 

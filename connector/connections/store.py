@@ -102,6 +102,10 @@ class ConnectionStore:
             rows = db.execute(_SELECT.order_by(ConnectionRow.name)).all()
         return [self._loaded(row) for row in rows]
 
+    def check_key(self) -> None:
+        """Raises WrongKey where a connection's secrets can't be opened: better said at the start than at each call."""
+        self.all()
+
     def only_name(self) -> str:
         """The name where a command gives none: the only connection, else `default`."""
         names = [connection.name for connection in self.all()]

@@ -13,6 +13,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
 from connector.app import create_app
+from connector.deployment import Deployment
 from connector.panel.live_views import live_board
 from connector.serve.lifeline import die_with
 from connector.serve.reporting import report_errors
@@ -39,7 +40,9 @@ class WebServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no annot
 
     def load(self) -> Flask:
         report_errors(self._settings)
-        return create_app(self._settings)
+        deployment = Deployment(self._settings)
+        deployment.import_adapters()
+        return create_app(self._settings, deployment)
 
     def _options(self) -> dict[str, Any]:
         return {

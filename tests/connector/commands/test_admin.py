@@ -42,6 +42,13 @@ def test_an_agent_without_an_extension_is_refused(connector: Console, deployment
     assert "extension" in result.stderr
 
 
+@pytest.mark.parametrize("extension", ["123456", "abc", "10 1"])
+def test_an_extension_is_a_short_number(connector: Console, deployment: Deployment, extension: str) -> None:
+    deployment.connections.add("acme", "journal", {})
+    result = connector("admin", "create", "taras", "--role", "agent", "--extension", extension)
+    assert (result.exit_code, result.stderr) == (1, "Error: an extension should be up to 5 digits\n")
+
+
 @pytest.mark.parametrize("command", [["admin", "create", "x", "--connection", "nobody"], ["api-key", "create"]])
 def test_a_connection_that_is_not_there(connector: Console, command: list[str]) -> None:
     result = connector(*command)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -44,10 +45,17 @@ def test_a_wrong_setting_is_one_clear_line(connector: Console, environment: dict
 def test_the_wrong_key_is_one_clear_line(connector: Console, environment: dict[str, str]) -> None:
     connector("connection", "add", "--crm", "journal")
     environment["SECRET_KEY"] = "another-key-of-enough-length"
-    result = connector("connection", "list")
-    assert result.exit_code == 1
-    assert result.stderr.startswith("Error: SECRET_KEY is not the key")
-    assert result.stderr.count("\n") == 1
+    for command in (
+        "connection list",
+        "connection add b --crm journal",
+        "admin create x",
+        "worker",
+        "db upgrade",
+    ):
+        result = connector(*command.split())
+        assert result.exit_code == 1, command
+        assert result.stderr.startswith("Error: SECRET_KEY is not the key")
+        assert result.stderr.count("\n") == 1
 
 
 def test_a_database_that_is_away_is_one_clear_line(connector: Console, environment: dict[str, str]) -> None:
@@ -99,3 +107,24 @@ def _set_revision(database_url: str, revision: str) -> None:
     with engine.begin() as db:
         db.execute(text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})
     engine.dispose()
+
+
+def test_the_release_of_an_older_version_leaves_a_newer_schema_alone(connector: Console, database_url: str) -> None:
+    connector("db", "upgrade")
+    engine = create_engine(database_url)
+    with engine.begin() as db:
+        db.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    engine.dispose()
+    result = connector("db", "upgrade")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "left as it is" in result.stdout
+
+
+def test_a_file_that_is_no_database_is_one_clear_line(
+    connector: Console, environment: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "broken.db").write_text("This is a text, and not a short one: a database begins otherwise. " * 100)
+    environment["DATABASE_URL"] = f"sqlite:///{tmp_path}/broken.db"
+    result = connector("connection", "list")
+    assert result.exit_code == 1
+    assert result.stderr == "Error: the database can't be used: file is not a database\n"

@@ -13,6 +13,8 @@ from connector.models import CallState, DeliveryKind, DeliveryState
 from crm_adapters.events import Direction, Disposition
 
 MOST_ITEMS = 200
+_A_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_A_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:")
 _LOST_PLUS = re.compile(r"(.{10}[T ][\d:.]+) (\d\d:?\d\d)")  # an offset's plus that a client left unescaped is a space
 
 
@@ -22,8 +24,10 @@ class Moment(fields.Field[date | datetime]):
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> date | datetime:
         text = str(value).strip()
         try:
-            if len(text) == len("2026-01-31"):
+            if _A_DATE.fullmatch(text):
                 return date.fromisoformat(text)
+            if not _A_TIME.match(text):  # Python reads more of ISO 8601, a week's date as a moment among it
+                raise ValueError(text)
             return datetime.fromisoformat(_LOST_PLUS.sub(r"\1+\2", text))
         except ValueError:
             message = "should be a date such as 2026-01-31 or a time such as 2026-01-31T09:00:00+02:00"

@@ -22,7 +22,8 @@ def readable(body: bytes, connection: Connection | None) -> str:
 
 def _unpacked(text: str) -> str:
     try:
-        return json.dumps(json.loads(text), ensure_ascii=False, indent=2)
+        unpacked = json.dumps(json.loads(text), ensure_ascii=False, indent=2)
+        return unpacked.encode(errors="backslashreplace").decode()  # half a pair, such as \ud800, can't be sent
     except (ValueError, RecursionError):
         pass
     try:

@@ -27,6 +27,7 @@ PAGE = 50
 FAILING_AFTER = timedelta(minutes=15)
 """A delivery that fails for this long is shown to the admin."""
 MOST_CHANGES = 500
+_FIRST_YEAR, _LAST_YEAR = 1900, 9000  # what can be computed with in any time zone
 ATTEMPTS_SHOWN = 20
 
 
@@ -62,7 +63,7 @@ class Position:
         """The position of a cursor. Raises ValueError."""
         moment, separator, call_id = text.partition("~")
         started_at = datetime.fromisoformat(moment)
-        if not separator or started_at.tzinfo is None:
+        if not separator or started_at.tzinfo is None or not _FIRST_YEAR <= started_at.year <= _LAST_YEAR:
             raise ValueError("no cursor of ours")
         return cls(started_at=started_at, id=call_id)
 

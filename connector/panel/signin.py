@@ -17,6 +17,7 @@ from argon2.exceptions import InvalidHashError, VerifyMismatchError
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from connector.calls.numbers import is_extension
 from connector.db import Database, now
 from connector.models import Role, SignInLink, User
 from connector.secrets import digest
@@ -124,6 +125,8 @@ def _user_values(name: str, role: str, connection_id: int | None, extension: str
         raise ValueError(f"role should be one of {', '.join(Role)}, not {role!r}")
     if role == Role.AGENT and (connection_id is None or not extension):
         raise ValueError("an agent needs a connection and an extension: agents see their own calls only")
+    if extension and not is_extension(extension):
+        raise ValueError("an extension should be up to 5 digits")
     return {
         "name": name,
         "role": str(role),

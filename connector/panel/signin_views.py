@@ -24,7 +24,7 @@ Answer = str | Response | tuple[str, int]
 def sign_in_page() -> Answer:
     if current_user.is_authenticated:
         return redirect(local_path(request.args.get("next")))
-    if "SETUP_TOKEN" in deployment().settings.environment and not signin.has_users(deployment().database):
+    if deployment().settings.environment.get("SETUP_TOKEN") and not signin.has_users(deployment().database):
         return redirect(url_for("sign_in.set_up_page"))
     return render_template("panel/sign_in.html", form=SignInForm())
 

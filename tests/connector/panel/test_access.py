@@ -19,7 +19,7 @@ ROOMS = ("sign_in.", "calls.", "live.", "deliveries.", "events.", "connections."
 def panel_rules(app: Flask, lock: Lock, method: str) -> list[str]:
     """The addresses of the panel with this lock, with values in them."""
     found = [
-        re.sub(r"<int:\w+>", "1", rule.rule)
+        re.sub(r"<int(\(\w+=\d+\))?:\w+>", "1", rule.rule)
         for rule in app.url_map.iter_rules()
         if rule.endpoint.startswith(ROOMS)
         and method in (rule.methods or ())

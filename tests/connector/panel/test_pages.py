@@ -121,6 +121,19 @@ def test_rejected_events_come_first_and_can_be_run_again(
         assert post(admin, f"/events/{unknown}/replay").status_code == 404
 
 
+@pytest.mark.parametrize("body", [rb'{"callstatus": "\ud800"}', b"\xff\xfe", b'{"a": 1', b"", b"\x00\x01"])
+def test_events_of_any_bytes_are_shown(
+    deployment: Deployment, admin: FlaskClient, shop: Connection, body: bytes
+) -> None:
+    add_event(deployment.database, shop.id, body, reason="unreadable")
+    assert "unreadable" in text_of(admin, "/events")
+
+
+@pytest.mark.parametrize("cursor", ["x", "0001-01-01T00:00:00+23:00~x", "9999-12-31T23:59:59-23:00~x"])
+def test_a_cursor_that_is_none_of_ours_is_refused(admin: FlaskClient, cursor: str) -> None:
+    assert admin.get("/", query_string={"cursor": cursor}).status_code == 400
+
+
 def test_what_is_rejected_again_says_why(deployment: Deployment, admin: FlaskClient, shop: Connection) -> None:
     event = add_event(deployment.database, shop.id, b"callstatus=what", reason="unreadable")
     post(admin, f"/events/{event}/replay")
@@ -178,3 +191,10 @@ def test_durations(seconds: int | None, text: str) -> None:
 )
 def test_phone_numbers(number: str | None, text: str) -> None:
     assert phone(number) == text
+
+
+def test_what_postgresql_takes_in_no_text_is_refused(app: Flask, admin: FlaskClient, shop: Connection) -> None:
+    assert admin.get("/calls/%00").status_code == 400
+    assert admin.get("/?cursor=2026-11-01T00:00:00%2B00:00~%00").status_code == 400
+    assert post(admin, f"/connections/{shop.name}/pause", reason="a\0b").status_code == 400
+    assert app.test_client().post("/sign-in", data={"name": "a\0b", "password": "x"}).status_code == 400

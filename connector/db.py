@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -31,6 +33,8 @@ Unavailable = (OperationalError, PoolTimeout)
 """What is raised where the database can't be reached or written."""
 
 
+WRITE_SECONDS = 10.0
+"""How long a write waits for its turn, and then for a program that locks SQLite's file."""
 MOST_TRIES = 3
 _CONFLICTS = frozenset({"40001", "40P01", "23505"})
 """Serialization, deadlock, unique violation: https://www.postgresql.org/docs/current/errcodes-appendix.html."""
@@ -65,8 +69,7 @@ class Database:
                 yield connection
             return
         with (
-            self._writing,
-            _turn(self._turns),
+            _in_line(self._writing, self._turns),
             self.engine.connect().execution_options(immediate=True) as connection,
             connection.begin(),
         ):
@@ -202,6 +205,29 @@ def _turns(engine: Engine) -> int | None:
 
 
 @contextmanager
+def _in_line(writing: threading.Lock, turns: int | None) -> Iterator[None]:
+    """This thread's turn to write. Raises OperationalError where it does not come within WRITE_SECONDS.
+
+    While another program locks the file each that has its turn waits for it in vain: without an end to the waiting
+    for turns those waits would add up, and hold all threads.
+    """
+    give_up = time.monotonic() + WRITE_SECONDS
+    if not writing.acquire(timeout=WRITE_SECONDS):
+        raise _locked()
+    try:
+        with _turn(turns):
+            if time.monotonic() > give_up:
+                raise _locked()
+            yield
+    finally:
+        writing.release()
+
+
+def _locked() -> OperationalError:
+    return OperationalError("BEGIN IMMEDIATE", None, sqlite3.OperationalError("database is locked"))
+
+
+@contextmanager
 def _turn(turns: int | None) -> Iterator[None]:
     """This process's turn to write. SQLite's own waiting sleeps up to 100 ms at a time; a file's lock wakes at once.
 
@@ -221,12 +247,17 @@ def _sqlite_engine(url: str) -> Engine:
     path = make_url(url).database
     if path:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, pool_size=10, max_overflow=20, pool_timeout=5, connect_args={"timeout": 10})
+    engine = create_engine(url, pool_size=10, max_overflow=20, pool_timeout=5, connect_args={"timeout": WRITE_SECONDS})
 
     @event.listens_for(engine, "connect")
     def prepare(dbapi_connection: Any, _: Any) -> None:
         dbapi_connection.isolation_level = None  # we begin transactions ourselves
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", "foreign_keys=ON"):
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            f"busy_timeout={WRITE_SECONDS * 1000:.0f}",
+            "foreign_keys=ON",
+        ):
             dbapi_connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 from collections import Counter as Tally
@@ -169,3 +170,31 @@ def test_reading_does_not_wait_for_a_writer(deployment: Deployment) -> None:
         _write(db, ["unfinished"])
         with deployment.database.read() as other:
             assert other.execute(select(func.count()).select_from(RateLimit)).scalar_one() == 0
+
+
+def test_a_locked_file_holds_nobody_longer_than_one_waits(
+    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each that has its turn waits in vain: those behind it must not wait for all of that and then their own."""
+    monkeypatch.setattr("connector.db.WRITE_SECONDS", 0.3)
+    database = Database(f"sqlite:///{tmp_path}/locked.db")
+    other = sqlite3.connect(tmp_path / "locked.db", isolation_level=None)
+    other.execute("CREATE TABLE kept (id INTEGER)")
+    other.execute("BEGIN EXCLUSIVE")
+
+    def write(_: int) -> bool:
+        try:
+            with database.write() as db:
+                db.execute(text("INSERT INTO kept VALUES (1)"))
+        except OperationalError:
+            return False
+        return True
+
+    began = time.monotonic()
+    with ThreadPoolExecutor(20) as pool:
+        assert list(pool.map(write, range(20))) == [False] * 20
+    assert time.monotonic() - began < 20 * 0.3
+    other.execute("ROLLBACK")
+    other.close()
+    assert write(0)
+    database.dispose()

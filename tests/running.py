@@ -16,6 +16,9 @@ from typing import Any
 
 import requests
 
+from connector.deployment import Deployment
+from connector.settings import Settings
+from migrations import schema
 from tests.emulators.bitrix24 import Bitrix24
 from tests.emulators.evrotel import Transmitter
 
@@ -121,14 +124,27 @@ class Installation:
         return (self.folder / f"{name}.log").read_text()
 
     def add_bitrix24(self, portal: Bitrix24, name: str = "acme", **settings: str) -> None:
-        """A connection to the emulated portal, its application not installed yet."""
+        """A connection to the emulated portal, its application not installed yet.
+
+        As `connector connection add` makes it, without the second that the command's own process takes.
+        """
         values = {
             "evrotel_token": TOKEN,
             "bitrix24_client_id": portal.client_id,
             "bitrix24_client_secret": portal.client_secret,
         } | settings
-        pairs = [part for key, value in values.items() for part in ("--set", f"{key}={value}")]
-        self.command("connection", "add", name, "--crm", "bitrix24", *pairs)
+        deployment = Deployment(
+            Settings(
+                secret_keys=(self.environment["SECRET_KEY"],),
+                database_url=self.environment["DATABASE_URL"],
+                public_url=self.url,
+                instance=self.folder / "instance",
+                environment={},
+            )
+        )
+        schema.upgrade(deployment.database.engine)
+        deployment.connections.add(name, "bitrix24", values)
+        deployment.database.dispose()
 
     def install(self, portal: Bitrix24, name: str = "acme", user_id: int = 1, **overrides: str) -> requests.Response:
         """The browser's POST of an admin who opens the application."""

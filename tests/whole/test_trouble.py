@@ -97,9 +97,9 @@ def test_a_burst_stays_within_the_portal_s_limits(
 ) -> None:
     evrotel = running.transmitter()
     with ThreadPoolExecutor(16) as pool:
-        list(pool.map(lambda number: play(evrotel, recordings, number), range(150)))
-    assert_each_once(portal, 150, 60)
-    assert portal.request_count() < 150
+        list(pool.map(lambda number: play(evrotel, recordings, number), range(100)))
+    assert_each_once(portal, 100, 60)
+    assert portal.request_count() < 100
     assert portal.rate_limit.refused <= 2
 
 

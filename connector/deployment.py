@@ -34,6 +34,8 @@ class Deployment:
         self.intake = Intake(self.database)
         self.waiting_starts = Places(max(1, settings.web_threads * 3 // 4))
         self.open_doors = Places(max(1, settings.web_threads // 8))
+        self.no_try_before: dict[int, float] = {}
+        """By connection, until when (monotonic seconds) its CRM's budget is known to be spent for starts."""
         self._limiter = DatabaseLimiter(self.database)
         self._adapters: dict[int, tuple[Connection, CRMAdapter]] = {}
         self._making = threading.Lock()

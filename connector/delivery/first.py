@@ -27,13 +27,18 @@ logger = logging.getLogger(__name__)
 CLAIM_MARGIN = timedelta(seconds=5)
 """How long after the answer's time the claim on a start still holds: then its request is taken for dead."""
 SHORTEST_TRY = 0.1
+LONGEST_FORGOING = 5.0
+"""So long at most starts go without a try after one met a spent budget."""
 REPEAT_LOOKS_EACH = 0.05
 
 
-def claim_until(connection: Connection, at: datetime, seconds: float) -> datetime | None:
+def claim_until(deployment: Deployment, connection: Connection, at: datetime) -> datetime | None:
     """Until when a start that came at `at` is this request's to tell; None where trying at once is of no use."""
+    seconds = deployment.settings.start_answer_seconds
     in_trouble = connection.trouble is not None
     if connection.paused or in_trouble or seconds < SHORTEST_TRY or not connection.can(Capability.CALL_ID):
+        return None
+    if time.monotonic() < deployment.no_try_before.get(connection.id, 0.0):
         return None
     return at + timedelta(seconds=seconds) + CLAIM_MARGIN
 
@@ -94,6 +99,8 @@ def _tell_now(deployment: Deployment, connection: Connection, call_id: str, dead
         blame_adapter([telling], error)
     with database.write() as db:
         out_of_time = telling.error is not None and time.monotonic() >= deadline - 0.2
+        if isinstance(telling.error, Limited):
+            _others_need_not_try(deployment, connection, telling.error)
         if out_of_time or isinstance(telling.error, Limited):
             # Our patience ended, not the account's; or it is near its limit. The lane asks with more patience.
             note_try(db, told(), now())
@@ -101,6 +108,12 @@ def _tell_now(deployment: Deployment, connection: Connection, call_id: str, dead
         elif settle(db, connection.id, [told()], now()) is Verdict.PAUSE:
             logger.warning("connection %s was paused by a start", connection.name)
         database.wake_workers(db)
+
+
+def _others_need_not_try(deployment: Deployment, connection: Connection, error: Limited) -> None:
+    """A burst's other starts are answered at once: finding the budget spent costs each of them three transactions."""
+    wait = min(error.retry_after or 0.0, LONGEST_FORGOING)
+    deployment.no_try_before[connection.id] = time.monotonic() + wait
 
 
 def _wait_for_first(deployment: Deployment, call_id: str, deadline: float) -> None:

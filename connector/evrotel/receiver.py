@@ -23,6 +23,8 @@ from connector.secrets import WrongKey, same
 logger = logging.getLogger(__name__)
 
 PREFIX = "/evrotel"
+WAITING_PART = 0.95
+"""Of the time for an answer so much may be spent on waiting for the CRM: what came of it is kept in the rest."""
 MAX_BODY_BYTES = 64 * 1024
 blueprint = Blueprint("evrotel", __name__, url_prefix=PREFIX)
 
@@ -114,10 +116,10 @@ def _read_body() -> tuple[bytes, str | None]:
 
 
 def _start(here: Deployment, connection: Connection, event: StartEvent, arrival: Arrival, arrived: float) -> Response:
-    seconds = here.settings.start_answer_seconds
-    taken = here.intake.start(connection, event, arrival, claim_until(connection, arrival.at, seconds))
+    deadline = arrived + WAITING_PART * here.settings.start_answer_seconds
+    taken = here.intake.start(connection, event, arrival, claim_until(here, connection, arrival.at))
     try:
-        callid = answer_to(here, connection, taken, arrived + seconds)
+        callid = answer_to(here, connection, taken, deadline)
     except Exception:  # the start is kept: whatever failed after that is no reason to answer that it was not
         logger.exception("a start is answered with our own ID", extra=about(taken.call_id))
         callid = taken.callid or taken.call_id

@@ -85,6 +85,20 @@ def test_a_limit_leaves_the_start_to_the_lane_without_calling_it_trouble(stage: 
     assert stage.deliveries() == [("start", "done", 1)]
 
 
+def test_while_the_budget_is_spent_no_other_start_tries(stage: Stage) -> None:
+    stage.crm.plan = lambda _: Limited("slowly", retry_after=60)
+    ring(stage)
+    _, callid, _ = ring(stage, "0501112233")
+    assert callid in {call.id for call in calls(stage.deployment)}
+    assert len(stage.crm.groups) == 1
+    stage.crm.plan = lambda _: None
+    stage.work()
+    assert [state for _, state, _ in stage.deliveries()] == ["done", "done"]
+    stage.deployment.no_try_before.clear()  # as when the time is over
+    ring(stage, "0501112244")
+    assert len(stage.crm.groups) > 2
+
+
 def test_while_the_account_is_in_trouble_nobody_waits_for_it(stage: Stage) -> None:
     stage.crm.plan = lambda _: Unreachable("connection refused")
     ring(stage)

@@ -38,12 +38,6 @@ def head() -> str | None:
     return ScriptDirectory.from_config(_config(None)).get_current_head()
 
 
-def is_newer(revision: str | None) -> bool:
-    """Whether a newer version of this code made the schema. Revisions are numbered: 0001, 0002, ..."""
-    newest = head()
-    return revision is not None and newest is not None and revision > newest
-
-
 def _alone(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         connection.execute(text("SET LOCAL statement_timeout = 0"))

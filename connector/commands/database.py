@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from connector.commands.context import opened
+from connector.commands.preparing import prepare
 from connector.connections.environment import apply_environment
 from migrations import schema
 
@@ -16,13 +17,10 @@ def db() -> None:
 
 @db.command()
 def upgrade() -> None:
-    """Bring the schema up to date."""
+    """Bring the schema up to date; one that a newer version made is left as it is."""
     with opened(schema="trust") as deployment:
         before = schema.current(deployment.database.engine)
-        if schema.is_newer(before):
-            click.echo(f"The schema is {before}, which a newer version made: it is left as it is")
-            return
-        schema.upgrade(deployment.database.engine)
+        prepare(deployment.database, upgrade=True)
         deployment.connections.check_key()
         apply_environment(deployment)
         after = schema.current(deployment.database.engine)

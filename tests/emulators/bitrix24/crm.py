@@ -1,11 +1,12 @@
-"""crm.activity.todo.add: something to do for a customer (Bitrix24 REST docs, "Universal activity")."""
+"""Activities: something to do for a customer (Bitrix24 REST docs, "Universal activity", "crm.activity.*")."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from tests.emulators.bitrix24.errors import RestError
-from tests.emulators.bitrix24.invocation import Invocation
+from tests.emulators.bitrix24 import php
+from tests.emulators.bitrix24.errors import CORE, RestError
+from tests.emulators.bitrix24.invocation import Invocation, Page
 from tests.emulators.bitrix24.state import Activity
 
 OWNER_TYPES = {1: "LEAD", 2: "DEAL", 3: "CONTACT", 4: "COMPANY"}
@@ -28,3 +29,33 @@ def todo_add(call: Invocation) -> dict[str, int]:
     todo.title, todo.description = call.text("title"), call.text("description")
     call.account.activities.append(todo)
     return {"id": todo.id}
+
+
+def activity_update(call: Invocation) -> bool:
+    """Changes an activity; only completing it is emulated."""
+    found = next((each for each in call.account.activities if each.id == call.number("id")), None)
+    if found is None:
+        raise RestError(CORE, "Activity is not found")
+    fields = php.as_map(call.params.get("fields"))
+    for key in fields.keys() - {"COMPLETED"}:
+        call.report(f"field {key} is not emulated")
+    found.completed = fields.get("COMPLETED") == "Y"
+    return True
+
+
+def activity_list(call: Invocation) -> Page:
+    """Activities by filter, 50 a page."""
+    rows = [
+        {
+            "ID": str(each.id),
+            "OWNER_TYPE_ID": str(next(number for number, kind in OWNER_TYPES.items() if kind == each.owner.type)),
+            "OWNER_ID": str(each.owner.id),
+            "SUBJECT": each.title,
+            "COMPLETED": "Y" if each.completed else "N",
+        }
+        for each in call.account.activities
+        if each.kind == "TODO"
+    ]
+    for key, wanted in php.as_map(call.params.get("filter")).items():
+        rows = [row for row in rows if row.get(key) == str(wanted)]
+    return Page.of(rows, call.number("start"))

@@ -6,6 +6,7 @@ import threading
 from typing import Any
 from urllib.parse import urlsplit
 
+from tests.emulators.bitrix24 import php
 from tests.emulators.bitrix24.errors import RestError, missing
 from tests.emulators.bitrix24.invocation import Invocation
 from tests.emulators.bitrix24.state import EventHandler
@@ -181,6 +182,15 @@ def robot_add(call: Invocation) -> bool:
     if code in call.account.robots:
         raise RestError("ERROR_ACTIVITY_ALREADY_INSTALLED", "Activity or Robot already installed!")
     call.account.robots[code] = dict(call.params)
+    return True
+
+
+def robot_update(call: Invocation) -> bool:
+    """Changes a robot that is there."""
+    known = call.account.robots.get(call.text("CODE"))
+    if known is None:
+        raise RestError("ERROR_ACTIVITY_NOT_FOUND", "Activity or Robot not found!")
+    known |= php.as_map(call.params.get("FIELDS"))
     return True
 
 

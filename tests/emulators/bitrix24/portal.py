@@ -180,8 +180,11 @@ class Bitrix24:
                 statuses.append(0)  # the queue makes no second try
         return statuses
 
-    def click_to_call(self, user_id: int, number: str, line_number: str = "") -> Call:
-        """A user clicks a number: the portal registers the call itself and fires ONEXTERNALCALLSTART."""
+    def click_to_call(self, user_id: int, number: str, line_number: str = "", *, times: int = 1, **more: str) -> Call:
+        """A user clicks a number: the portal registers the call itself and fires ONEXTERNALCALLSTART.
+
+        `times` has the event sent again; `more` overrides its data (CALL_LIST_ID, IS_MOBILE).
+        """
         account, line = self.account, self.account.lines.get(line_number)
         with account.lock:
             create = line is None or line.crm_auto_create == "Y"
@@ -200,8 +203,39 @@ class Bitrix24:
             "CRM_ENTITY_TYPE": call.crm_entity.type if call.crm_entity else "",
             "CRM_ENTITY_ID": str(call.crm_entity.id) if call.crm_entity else "",
         }
-        self.fire("ONEXTERNALCALLSTART", data, user_id=user_id)
+        for _ in range(times):
+            self.fire("ONEXTERNALCALLSTART", data | more, user_id=user_id)
         return call
+
+    def ask_for_callback(self, number: str, line_number: str = "", entity: Entity | None = None) -> list[int]:
+        """A client fills in a CRM form with a call-back: ONEXTERNALCALLBACKSTART, which has no CALL_ID and no user."""
+        data = {
+            "PHONE_NUMBER": number,
+            "TEXT": "Please call me back",
+            "VOICE": "",
+            "CRM_ENTITY_TYPE": entity.type if entity else "",
+            "CRM_ENTITY_ID": str(entity.id) if entity else "",
+            "LINE_NUMBER": line_number,
+        }
+        return self.fire("ONEXTERNALCALLBACKSTART", data)
+
+    def run_robot(self, code: str, event_token: str, **properties: str) -> tuple[int, bytes]:
+        """A workflow comes to the robot: its handler is called, and the workflow waits for bizproc.event.send."""
+        robot = self.account.robots[code]
+        auth = delivery.event_body(self.account, "", {}, None)["auth"]
+        body = {
+            "workflow_id": "5c9b5d5a0f0d01.12345678",
+            "code": code,
+            "document_id": ["crm", "CCrmDocumentLead", "LEAD_1"],
+            "document_type": ["crm", "CCrmDocumentLead", "LEAD"],
+            "event_token": event_token,
+            "properties": properties,
+            "use_subscription": "Y",
+            "timeout_duration": "0",
+            "ts": str(int(self.account.now())),
+            "auth": auth,
+        }
+        return delivery.post_form(str(robot["HANDLER"]), body)
 
     # Trouble that is no fault of a single request: `faults` and `oauth_faults` have those.
 

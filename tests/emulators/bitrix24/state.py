@@ -104,6 +104,7 @@ class Activity:
     title: str = ""
     description: str = ""
     deadline: str | None = None
+    completed: bool = False
 
 
 @dataclass

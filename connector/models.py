@@ -18,6 +18,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy import DateTime as SQLDateTime
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -81,7 +82,8 @@ class Connection(Base):
 class CRMAccount(Base):
     """A connection's sign-in at its CRM. `version` rises with every change of `tokens` (sealed JSON).
 
-    `users_at` is when the CRM was last asked for its users' inner numbers.
+    `users_at` is when the CRM was last asked for its users; `users` is what it said: ID, name and extension of each.
+    `echoed_at` is when it last sent the test event that a check asks it for.
     """
 
     __tablename__ = "crm_accounts"
@@ -93,6 +95,8 @@ class CRMAccount(Base):
     refresh_until: Mapped[datetime | None]
     installed_at: Mapped[datetime]
     users_at: Mapped[datetime | None]
+    users: Mapped[list[Any]] = mapped_column(JSON, server_default="[]")
+    echoed_at: Mapped[datetime | None]
 
 
 class Extension(Base):
@@ -115,7 +119,9 @@ class Call(Base):
     """One phone call. `id` is ours (UUID version 7, hex); `callid` what the receiver answered, set once.
 
     `start_key` and `end_key` are the idempotency keys of its events; `awaits_start` marks a call that was made from
-    its end alone, whose start may still come. `note` says why a CRM is not told of it.
+    its end alone, whose start may still come; `expected` one that was made for a request to dial, until its start
+    comes. `note` says why a CRM is not told of it. `crm_user_id` is the CRM user that the CRM has it under, `crm_notes`
+    what else the adapter keeps of it for later.
     """
 
     __tablename__ = "calls"
@@ -138,6 +144,10 @@ class Call(Base):
     source: Mapped[str] = mapped_column(String(10))
     awaits_start: Mapped[bool]
     note: Mapped[str | None] = mapped_column(Text)
+    kind: Mapped[str] = mapped_column(String(10), server_default="normal")
+    expected: Mapped[bool] = mapped_column(server_default=false())
+    crm_user_id: Mapped[str | None] = mapped_column(String(64))
+    crm_notes: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime] = mapped_column(index=True)
 
@@ -149,6 +159,48 @@ class Call(Base):
         Index("ix_calls_started_at", "connection_id", "started_at", "id"),
         Index("ix_calls_matching", "connection_id", "client_number", "state", "created_at"),
         Index("ix_calls_newest", "started_at", "id"),
+    )
+
+
+class DialState(StrEnum):
+    """`pending` until Evrotel is asked; `sent` from just before that; `accepted` by it; then for good: `started`,
+    `failed`."""
+
+    PENDING = "pending"
+    SENT = "sent"
+    ACCEPTED = "accepted"
+    STARTED = "started"
+    FAILED = "failed"
+
+
+class Dial(Base):
+    """A request to have Evrotel dial, and the call that was made for it.
+
+    `key` is its idempotency key, `origin` who asked (a click in the CRM, a call-back form, a robot). `user_id` is the
+    CRM user whose phone rings first, `extensions` the phones that were named to Evrotel; with `mediafile` the client
+    alone is called and hears it. `reason` is why it failed, `answer` what Evrotel said.
+    """
+
+    __tablename__ = "dials"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    connection_id: Mapped[int] = _of_connection()
+    key: Mapped[str] = mapped_column(String(200))
+    call_id: Mapped[str] = mapped_column(ForeignKey("calls.id", ondelete="CASCADE"), unique=True)
+    origin: Mapped[str] = mapped_column(String(20))
+    user_id: Mapped[str | None] = mapped_column(String(64))
+    extensions: Mapped[list[Any]] = mapped_column(JSON)
+    mediafile: Mapped[str | None] = mapped_column(String(200))
+    state: Mapped[str] = mapped_column(String(10))
+    reason: Mapped[str | None] = mapped_column(String(20))
+    answer: Mapped[str | None] = mapped_column(Text)
+    due_at: Mapped[datetime]
+    claimed_until: Mapped[datetime | None]
+    expires_at: Mapped[datetime]
+    created_at: Mapped[datetime]
+
+    __table_args__ = (
+        UniqueConstraint("connection_id", "key"),
+        Index("ix_dials_due", "state", "due_at"),
     )
 
 
@@ -173,10 +225,26 @@ class DeliveryKind(StrEnum):
     START = "start"
     FINISH = "finish"
     RECORDING = "recording"
+    TASK = "task"
+    """Somebody has to call a client back."""
+    RETURNED = "returned"
+    """The client was reached: the task is done."""
+    NOTICE = "notice"
+    """An employee is told why a call was not dialled."""
+    WORKFLOW = "workflow"
+    """A robot's workflow waits for what became of its call."""
 
 
-STEPS = {DeliveryKind.START: 1, DeliveryKind.FINISH: 2, DeliveryKind.RECORDING: 3}
-"""The order in which one call's deliveries are told."""
+STEPS = {
+    DeliveryKind.START: 1,
+    DeliveryKind.FINISH: 2,
+    DeliveryKind.RECORDING: 3,
+    DeliveryKind.TASK: 3,
+    DeliveryKind.NOTICE: 3,
+    DeliveryKind.WORKFLOW: 3,
+    DeliveryKind.RETURNED: 4,
+}
+"""The order in which one call's deliveries are told; those of one step wait for each other no more."""
 
 
 class DeliveryState(StrEnum):

@@ -101,7 +101,7 @@ def _migrate(engine: Engine) -> None:
     executed: list[tuple[str, Any]] = []
 
     def note(_c: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
-        if statement.split(maxsplit=1)[0] in {"CREATE", "INSERT", "UPDATE"}:
+        if statement.split(maxsplit=1)[0] in {"CREATE", "ALTER", "INSERT", "UPDATE"}:
             executed.append((statement, parameters))
 
     event.listen(engine, "before_cursor_execute", note)

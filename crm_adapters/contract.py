@@ -8,8 +8,9 @@ survive the process: progress of a telling is saved through the service.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -30,6 +31,12 @@ class Capability(StrEnum):
     """A recording is attached after the end."""
     USERS = "users"
     """The CRM knows its users' inner numbers."""
+    TASK = "task"
+    """A missed call becomes something to do, which is done by itself when the client is reached."""
+    NOTICE = "notice"
+    """An employee can be told something."""
+    WORKFLOW = "workflow"
+    """Robots ask for calls and wait for what becomes of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +83,7 @@ class Account:
     """What the service hands an adapter: one connection's settings and the means to reach its CRM account.
 
     `allow_local` permits loopback and private addresses and plain http. `oauth_url` is the base of the CRM's own
-    sign-in server where the deployment names one.
+    sign-in server where the deployment names one. `echoed_at` tells when a test event last came back from the CRM.
     """
 
     connection: str
@@ -87,6 +94,7 @@ class Account:
     language: str = "uk"
     allow_local: bool = False
     oauth_url: str = ""
+    echoed_at: Callable[[], datetime | None] = lambda: None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,19 +111,25 @@ class Telling:
     """One event on its way to the CRM.
 
     `progress` (JSON values) is what earlier tries saved; the adapter changes it and calls `save` before every step
-    that must not be repeated blindly. `exchanges` collects what was sent and answered. `crm_call_id` and `error` are
-    the outcome: no error means that the CRM has heard it.
+    that must not be repeated blindly. `notes` (JSON values too) are the adapter's own on the call, the same for all its
+    tellings. `exchanges` collects what was sent and answered. `crm_call_id`, `crm_user_id` (the user whom the CRM has
+    the call under) and `error` are the outcome: no error means that the CRM has heard it.
     """
 
     event: Event
     progress: dict[str, Any] = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)
     exchanges: list[Exchange] = field(default_factory=list)
     crm_call_id: str | None = None
+    crm_user_id: str | None = None
     error: AdapterError | None = None
 
 
+TASK_ID = "task_id"
+"""The key in the progress of a CallMissed's telling for the CRM's ID of what is to be done."""
+
 Save = Callable[[Sequence[Telling]], None]
-"""Commits the progress and CRM call IDs of some tellings; raises where they are no longer ours to tell."""
+"""Commits the progress, notes and CRM IDs of some tellings; raises where they are no longer ours to tell."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,21 +174,65 @@ class DoorRequest:
 class Installed:
     """A genuine installation: keep the tokens and wake what waits.
 
-    `account_key` is the account's stable ID; a connection bound to another one refuses. The page that the browser
-    shows runs in a frame of `frame_ancestor` and loads `scripts`, with which it tells the CRM that all is installed.
+    `account_key` is the account's stable ID; a connection bound to another one refuses. `opened` is the frame in which
+    the browser shows the application, None where a server called; `finishes` tells whether its page has to tell the CRM
+    that all is installed.
     """
 
     account_key: str
     tokens: Tokens
-    scripts: tuple[str, ...] = ()
-    frame_ancestor: str = ""
+    opened: Opened | None = None
+    finishes: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Opened:
-    """A verified user of the account opened the application in a frame of `frame_ancestor`; nothing changes."""
+    """A verified user of the account opened the application in a frame of the site `frame_ancestor`.
+
+    `script` is the CRM's own library for pages in its frames. `number` is the client's where the frame belongs to a
+    call's card.
+    """
 
     frame_ancestor: str
+    script: str
+    user_id: str
+    is_admin: bool
+    number: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClickToCall:
+    """An employee clicked a number: the CRM has registered the call already. `key` is the same at every repeat."""
+
+    key: str
+    crm_call_id: str
+    number: str
+    user_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallbackWanted:
+    """A client asked to be called back. `notes` are kept with the call."""
+
+    number: str
+    line: str
+    notes: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RobotCall:
+    """An automation robot wants a client called: by the user `user_id` (empty: who is responsible), or, where a
+    `mediafile` is named, by a voice. The workflow waits for an answer to `ticket`, the idempotency key as well."""
+
+    ticket: str
+    number: str
+    user_id: str = ""
+    mediafile: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Echo:
+    """The test event that a check asked for has come: the way back from the CRM works."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,7 +255,7 @@ class DoorRefused:
     text: str
 
 
-DoorAnswer = Installed | Opened | Uninstalled | Ignored | DoorRefused
+DoorAnswer = Installed | Opened | ClickToCall | CallbackWanted | RobotCall | Echo | Uninstalled | Ignored | DoorRefused
 
 
 class CRMAdapter(ABC):
@@ -219,6 +277,17 @@ class CRMAdapter(ABC):
     def users(self, *, seconds: float = 60.0) -> list[CRMUser]:  # noqa: ARG002 - for those that can
         """All employees that the CRM knows, within `seconds`. Raises AdapterError; never returns half of them."""
         raise NotSupported(f"{self.description.title} does not list users")
+
+    def responsible(self, number: str, *, seconds: float = 5.0) -> str | None:  # noqa: ARG002 - for those that can
+        """The user responsible for the client with this number, None where the CRM knows none. Raises AdapterError."""
+        return None
+
+    def set_up(self, lines: Sequence[str]) -> Iterator[Finding]:  # noqa: ARG002 - for those that can
+        """Prepares the account after a sign-in (events, places, lines), one finding for each step as it is done.
+
+        May be repeated at any time. Raises nothing of the CRM's.
+        """
+        return iter(())
 
     def check(self) -> list[Finding]:
         """Asks the CRM what is right and wrong with the connection; changes nothing. Raises nothing of the CRM's."""

@@ -6,6 +6,7 @@
     │   └── Limited         asked to slow down; `retry_after` seconds where the CRM said so
     ├── SignInRefused       the account refuses us until a person acts: the connection is paused with the reason
     ├── TryAgain            this one telling failed for now: it has a schedule of its own
+    │   ├── Held            what it needs is closed until a known moment: it waits for that
     │   └── NotSent         there was no time left for it: as if it had not been tried
     ├── Refused             the CRM will never take this telling: it is dead at once
     └── NotSupported        this adapter has no such capability
@@ -54,6 +55,14 @@ class SignInRefused(AdapterError):
 
 class TryAgain(AdapterError):
     """This telling failed for now; others of the account may go on."""
+
+
+class Held(TryAgain):
+    """The CRM does not run this for `retry_after` seconds, and all else as before. It was not executed."""
+
+    def __init__(self, message: str, *, code: str = "", retry_after: float) -> None:
+        super().__init__(message, code=code)
+        self.retry_after = retry_after
 
 
 class NotSent(TryAgain):

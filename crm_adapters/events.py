@@ -30,14 +30,26 @@ class Disposition(StrEnum):
     FAILED = "failed"
 
 
+class CallKind(StrEnum):
+    """What a call is for: an ordinary one, a client's wish to be called back, a message played to a list of numbers."""
+
+    NORMAL = "normal"
+    CALLBACK = "callback"
+    AUTODIAL = "autodial"
+
+
 @dataclass(frozen=True, kw_only=True)
 class CallFacts:
     """What is known of a call whichever event is told.
 
     `call_id` is ours: unique for one physical call and the same at every repeat, so it is the idempotency key.
-    `crm_call_id` is the CRM's own ID where an earlier telling was given one. `user_id` is the CRM user that the call
-    belongs to (by extension, else the connection's default), `fallback_user_id` whom to name when the CRM refuses
-    that user. `create_customer` tells whether the CRM may make a lead or contact of an unknown number.
+    `crm_call_id` is the CRM's own ID where an earlier telling was given one. `create_customer` tells whether the CRM
+    may make a lead or contact of an unknown number.
+
+    Whose call it is, the first that is known: `user_id` is the CRM user of the extension, `noted_user_id` whom the CRM
+    has it under since an earlier telling; for a call to a line `line_user_ids`, all of whom see the card; and
+    `fallback_user_id`, the connection's default. `employees` are the IDs of all users that may be named, empty where
+    that is not known.
     """
 
     call_id: str
@@ -50,6 +62,10 @@ class CallFacts:
     fallback_user_id: str | None
     started_at: datetime
     create_customer: bool
+    kind: CallKind = CallKind.NORMAL
+    noted_user_id: str | None = None
+    line_user_ids: tuple[str, ...] = ()
+    employees: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,11 +77,13 @@ class CallStarted(CallFacts):
 
 @dataclass(frozen=True, kw_only=True)
 class CallEnded(CallFacts):
-    """The call is over. `billsec` is talk time in seconds, 0 for a call that nobody answered."""
+    """The call is over. `billsec` is talk time in seconds, 0 for a call that nobody answered; `reason` is text for
+    people where a call that was asked for could not be dialled."""
 
     ended_at: datetime
     disposition: Disposition
     billsec: int
+    reason: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,4 +101,52 @@ class RecordingReady:
     read_content: Callable[[], bytes]
 
 
-Event = CallStarted | CallEnded | RecordingReady
+@dataclass(frozen=True, kw_only=True)
+class CallMissed(CallFacts):
+    """A client could not reach anybody: the responsible, else the default user, is told and gets something to do.
+
+    `notice` is what they read at once, `title` and `text` what is to be done, by `deadline`; None where nothing is to
+    be done, or is already (another task for this client is open). The texts are in the connection's language.
+    """
+
+    notice: str
+    title: str
+    text: str
+    deadline: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallReturned:
+    """The client of a missed call was reached: what was to be done for it is done.
+
+    `task_id` is the CRM's ID of it, None where nothing was to be done.
+    """
+
+    call_id: str
+    crm_call_id: str | None
+    task_id: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmployeeNotice:
+    """Something that an employee should read now, such as why a call that they asked for was not dialled."""
+
+    call_id: str
+    crm_call_id: str | None
+    user_id: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkflowAnswer:
+    """What became of a robot's call, for the workflow that waits for it. `ticket` is what the robot gave."""
+
+    call_id: str
+    crm_call_id: str | None
+    ticket: str
+    disposition: Disposition
+    billsec: int
+    text: str
+
+
+Event = CallStarted | CallEnded | RecordingReady | CallMissed | CallReturned | EmployeeNotice | WorkflowAnswer

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from crm_adapters.addresses import is_web_address
 
 Check = Callable[[str], str]
+_LINE = r"\+?\d{3,15}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +61,30 @@ def web_address(value: str) -> str:
     return value
 
 
+def users_by_line(value: str) -> str:
+    """`+380441112233=7+9,...`: CRM user IDs for each line."""
+    parse_users_by_line(value)
+    return ",".join(part.strip() for part in value.split(",") if part.strip())
+
+
+def parse_users_by_line(value: str) -> Mapping[str, tuple[str, ...]]:
+    """The mapping of `LINE=USER+USER,...`; empty text gives none. Raises ValueError on anything else."""
+    several = r"[\w-]{1,64}(\+[\w-]{1,64})*"
+    lines = _pairs(value, _LINE, several, "LINE=CRM_USER_ID+CRM_USER_ID,... such as +380441112233=7+9")
+    return {line: tuple(users.split("+")) for line, users in lines.items()}
+
+
+def words_by_line(value: str) -> str:
+    """`+380441112233=CALL,...`: a word for each line."""
+    parse_words_by_line(value)
+    return ",".join(part.strip() for part in value.split(",") if part.strip())
+
+
+def parse_words_by_line(value: str) -> Mapping[str, str]:
+    """The mapping of `LINE=WORD,...`; empty text gives none. Raises ValueError on anything else."""
+    return _pairs(value, _LINE, r"[\w-]{1,64}", "LINE=ID,... such as +380441112233=CALL")
+
+
 def user_by_extension(value: str) -> str:
     """`101=7,102=9`: a CRM user ID for each extension."""
     parse_user_by_extension(value)
@@ -68,12 +93,16 @@ def user_by_extension(value: str) -> str:
 
 def parse_user_by_extension(value: str) -> Mapping[str, str]:
     """The mapping of `101=7,102=9`; empty text gives none. Raises ValueError on anything else."""
+    return _pairs(value, r"\d{1,5}", r"[\w-]{1,64}", "EXT=CRM_USER_ID,... such as 101=7,102=9")
+
+
+def _pairs(value: str, key_pattern: str, value_pattern: str, meaning: str) -> dict[str, str]:
     pairs: dict[str, str] = {}
     for part in filter(None, (piece.strip() for piece in value.split(","))):
-        extension, equals, user = (piece.strip() for piece in part.partition("="))
-        if not (equals and re.fullmatch(r"\d{1,5}", extension) and re.fullmatch(r"[\w-]{1,64}", user)):
-            raise ValueError("EXT=CRM_USER_ID,... such as 101=7,102=9")
-        if extension in pairs:
-            raise ValueError(f"one CRM user for each extension, {extension} stands twice")
-        pairs[extension] = user
+        key, _, what = (piece.strip() for piece in part.partition("="))
+        if not (re.fullmatch(key_pattern, key) and re.fullmatch(value_pattern, what)):
+            raise ValueError(meaning)
+        if key in pairs:
+            raise ValueError(f"one entry for each key, {key} stands twice")
+        pairs[key] = what
     return pairs

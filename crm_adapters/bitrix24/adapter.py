@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from crm_adapters.bitrix24 import DESCRIPTION
+from crm_adapters.bitrix24 import DESCRIPTION, dialogues, errands, mapping
 from crm_adapters.bitrix24.client import Portal
 from crm_adapters.bitrix24.conversation import converse
-from crm_adapters.bitrix24.dialogues import dialogue
 from crm_adapters.bitrix24.doors import open_door
 from crm_adapters.bitrix24.findings import findings
+from crm_adapters.bitrix24.installing import set_up
 from crm_adapters.bitrix24.oauth import refreshed
 from crm_adapters.contract import (
     CRMAdapter,
@@ -24,6 +24,8 @@ from crm_adapters.contract import (
     Telling,
 )
 from crm_adapters.errors import AdapterError, Unreachable
+from crm_adapters.events import CallEnded, CallStarted, RecordingReady
+from crm_adapters.settings import parse_words_by_line
 
 MOST_PAGES = 400
 KEEP_ALIVE = timedelta(days=30)
@@ -43,12 +45,23 @@ class Adapter(CRMAdapter):
             for telling in tellings:
                 telling.error = error
             return
-        owner = portal.tokens.extra.get("user_id")
-        converse([(telling, dialogue(telling, owner)) for telling in tellings], run=portal.run, save=save)
+        sources = parse_words_by_line(self.account.settings.get("bitrix24_line_sources", ""))
+        setting = dialogues.Setting(owner=portal.tokens.extra.get("user_id"), sources=dict(sources))
+        converse([(telling, _dialogue(telling, setting)) for telling in tellings], run=portal.run, save=save)
 
     def users(self, *, seconds: float = 60.0) -> list[CRMUser]:
         """All active employees, page by page. Raises AdapterError; never returns half of them."""
         return _users(Portal(self.account, priority=Priority.BACKGROUND, seconds=seconds))
+
+    def responsible(self, number: str, *, seconds: float = 5.0) -> str | None:
+        """The user responsible for the first customer with this number who has one. Raises AdapterError."""
+        portal = Portal(self.account, priority=Priority.START, seconds=seconds)
+        answer = portal.call(mapping.SEARCH, mapping.search_params(number))
+        return next((user_id for _, user_id in mapping.customers_of(answer.get("result")) if user_id), None)
+
+    def set_up(self, lines: Sequence[str]) -> Iterator[Finding]:
+        """Has the portal send its events, show the application and know the lines; see the contract."""
+        return set_up(self.account, lines)
 
     def check(self) -> list[Finding]:
         """What is right and wrong with the application, its permissions and the employees' inner numbers."""
@@ -64,6 +77,19 @@ class Adapter(CRMAdapter):
     def open_door(self, request: DoorRequest) -> DoorAnswer:
         """What a request of the portal or of a browser in it means. Raises Unreachable."""
         return open_door(self.account, request)
+
+
+def _dialogue(telling: Telling, setting: dialogues.Setting) -> dialogues.Steps:
+    """The steps for the telling's event."""
+    match telling.event:
+        case CallStarted() as event:
+            return dialogues.start(telling, event, setting)
+        case CallEnded() as event:
+            return dialogues.end(telling, event, setting)
+        case RecordingReady() as event:
+            return dialogues.recording(telling, event)
+        case _:
+            return errands.errand(telling, setting)
 
 
 def _users(portal: Portal) -> list[CRMUser]:

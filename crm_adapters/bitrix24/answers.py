@@ -12,14 +12,17 @@ from typing import Any
 
 from crm_adapters.bitrix24 import REQUIRED_SCOPES
 from crm_adapters.bitrix24.transport import Answer
-from crm_adapters.errors import AdapterError, Limited, Refused, SignInRefused, TryAgain, Unreachable
+from crm_adapters.errors import AdapterError, Held, Limited, Refused, SignInRefused, TryAgain, Unreachable
 
 _REOPEN = "an administrator of the portal should open the application there once"
 _REINSTALL = "the application is not installed in the portal: install it there again"
 
 STALE = frozenset({"expired_token", "invalid_token", "no_auth_found"})
 """Codes for which a new access token may help."""
-LIMITS = frozenset({"query_limit_exceeded", "overload_limit", "operation_time_limit"})
+LIMITS = frozenset({"query_limit_exceeded", "overload_limit"})
+TIME_SPENT = "operation_time_limit"
+"""Said of one method, which has used up its 480 seconds of ten minutes; the others go on (REST docs, "Limits")."""
+LONGEST_HOLD, USUAL_HOLD = 610.0, 30.0
 OUTAGES = frozenset({"internal_server_error", "error_unexpected_answer"})
 SIGN_IN: Mapping[str, str] = {
     "expired_token": f"the portal does not accept a fresh token: {_REOPEN}",
@@ -63,7 +66,9 @@ def of_code(body: Mapping[str, Any], status: int = 400) -> AdapterError:
     text = " ".join(part for part in (code, said) if part) or f"an answer without a result (status {status})"
     known = code.lower()
     if known in LIMITS:
-        return Limited(text, code=code, retry_after=_until_reset(body))
+        return Limited(text, code=code)
+    if known == TIME_SPENT:
+        return Held(text, code=code, retry_after=_until_reset(body))
     if known in SIGN_IN:
         return SignInRefused(f"{SIGN_IN[known]} ({text})", code=code)
     if known == "access_denied" and "commercial" in said.lower():
@@ -93,8 +98,8 @@ def _of_status(status: int, code: str, text: str) -> AdapterError:
     return Unreachable(text, code=code, maybe_done=True)
 
 
-def _until_reset(body: Mapping[str, Any]) -> float | None:
-    """Seconds until a method's time budget is renewed, where the answer says when."""
+def _until_reset(body: Mapping[str, Any]) -> float:
+    """Seconds until a method's time budget is renewed; where the answer does not say when, until it is asked again."""
     spent = body.get("time")
     reset = spent.get("operating_reset_at") if isinstance(spent, Mapping) else None
-    return max(1.0, float(reset) - time.time()) if isinstance(reset, int | float) else None
+    return min(max(1.0, float(reset) - time.time()), LONGEST_HOLD) if isinstance(reset, int | float) else USUAL_HOLD

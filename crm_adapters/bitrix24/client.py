@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from crm_adapters.addresses import address_parts
-from crm_adapters.bitrix24.answers import STALE, error_of
+from crm_adapters.bitrix24.answers import STALE, TIME_SPENT, error_of
 from crm_adapters.bitrix24.commands import Command, Outcome, Size, batch_of, results_of
 from crm_adapters.bitrix24.oauth import app_info, refreshed
 from crm_adapters.bitrix24.pace import Pace
@@ -21,6 +21,7 @@ from crm_adapters.contract import Account, Exchange, Priority
 from crm_adapters.errors import (
     AccountTrouble,
     AdapterError,
+    Held,
     Limited,
     NotSent,
     Refused,
@@ -37,6 +38,9 @@ BURST: Mapping[Priority, float] = {Priority.START: 47, Priority.BACKGROUND: 37}
 PER_SECOND = 1.9
 
 _paces: dict[tuple[str, Size], Pace] = {}  # by portal; a hint, so threads need no lock
+_closed_until: dict[tuple[str, str], float] = {}
+"""By portal and method, until when (monotonic seconds) its operating time is spent; a hint too: who does not know asks
+once."""
 
 
 class Portal:
@@ -59,17 +63,25 @@ class Portal:
 
     def run(self, commands: Sequence[Command]) -> list[Outcome]:
         """Each command's outcome, in order, in as few requests as the time left allows. Raises nothing of the CRM's."""
+        closed = {command.method: held for command in commands if (held := self._held(command.method))}
+        open_ones = [command for command in commands if command.method not in closed]
+        done = iter(self._run_all(open_ones))
+        return [_unsent(closed[each.method]) if each.method in closed else next(done) for each in commands]
+
+    def _run_all(self, commands: Sequence[Command]) -> list[Outcome]:
         outcomes: list[Outcome] = []
         while len(outcomes) < len(commands):
             part = commands[len(outcomes) : len(outcomes) + self._fitting(commands[0].size)]
             done, trouble = self._run_part(part)
             outcomes += done
             if trouble is not None:
-                unsent = copy.copy(trouble)
-                unsent.maybe_done = False
-                exchange = Exchange(request="", answer=f"not sent: {unsent}", milliseconds=0)
-                outcomes += [Outcome(error=unsent, exchange=exchange) for _ in commands[len(outcomes) :]]
+                outcomes += [_unsent(trouble) for _ in commands[len(outcomes) :]]
         return outcomes
+
+    def _held(self, method: str) -> Held | None:
+        """The error of a method whose operating time is known to be spent."""
+        left = _closed_until.get((self._bucket, method), 0.0) - time.monotonic()
+        return Held(f"{method} has used up its operating time", code=TIME_SPENT, retry_after=left) if left > 0 else None
 
     def _run_part(self, commands: Sequence[Command]) -> tuple[list[Outcome], AdapterError | None]:
         """The outcomes, and the trouble where it concerns all requests and not one command."""
@@ -85,6 +97,8 @@ class Portal:
         refusal = error_of(answer)
         if isinstance(refusal, Refused) and len(commands) > 1:
             refusal = TryAgain(f"the portal refused the whole batch: {refusal}", code=refusal.code)
+        if isinstance(refusal, Held) and len(commands) == 1:
+            _closed_until[self._bucket, commands[0].method] = time.monotonic() + refusal.retry_after
         if refusal is not None:
             text = f"{answer.status} {answer.text}"
             return self._failed(commands, refusal, text, began), _concerns_all(refusal)
@@ -105,6 +119,8 @@ class Portal:
 
     def _outcome(self, command: Command, result: Any, began: float) -> Outcome:
         error = result if isinstance(result, AdapterError) else None
+        if isinstance(error, Held):
+            _closed_until[self._bucket, command.method] = time.monotonic() + error.retry_after
         text = f"{error.code} {error}" if error else json.dumps(result, ensure_ascii=False)
         return Outcome(result=None if error else result, error=error, exchange=self._exchange(command, text, began))
 
@@ -216,8 +232,17 @@ class Portal:
         _paces[self._bucket, size] = pace
 
 
+def _unsent(trouble: AdapterError) -> Outcome:
+    """What becomes of a command that was not sent, because of what is known or another one has met."""
+    unsent = copy.copy(trouble)
+    unsent.maybe_done = False
+    return Outcome(error=unsent, exchange=Exchange(request="", answer=f"not sent: {unsent}", milliseconds=0))
+
+
 def _concerns_all(error: AdapterError) -> AdapterError | None:
     """The error where further requests of this round would only meet it again."""
+    if isinstance(error, SignInRefused) and error.code.lower() == "insufficient_scope":
+        return None  # it is said of one method
     return error if isinstance(error, AccountTrouble | SignInRefused) else None
 
 

@@ -21,7 +21,7 @@ class _Speaker:
 
     telling: Telling
     steps: Steps
-    saved: tuple[dict[str, Any], str | None]
+    saved: tuple[Any, ...]
     command: Command | None = None
 
     def go_on(self, outcome: Outcome | None) -> None:
@@ -58,8 +58,9 @@ def converse(dialogues: Sequence[tuple[Telling, Steps]], *, run: Run, save: Save
                 speaker.go_on(outcome)
 
 
-def _state(telling: Telling) -> tuple[dict[str, Any], str | None]:
-    return copy.deepcopy(telling.progress), telling.crm_call_id
+def _state(telling: Telling) -> tuple[Any, ...]:
+    kept = copy.deepcopy((telling.progress, telling.notes))
+    return (*kept, telling.crm_call_id, telling.crm_user_id)
 
 
 def _save_changes(speakers: Sequence[_Speaker], save: Save) -> None:

@@ -1,4 +1,5 @@
-"""What is said to a portal about one event, step by step: each step yields a command and gets its result or its error.
+"""What is said to a portal about one event of a call, step by step: each step yields a command and gets its result or
+its error.
 
 A dialogue knows nothing of batches and time; `converse` leads many of them at once. Before a step that must not be
 repeated blindly it leaves a mark in the telling's progress, which is saved before the step is sent.
@@ -8,13 +9,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from crm_adapters.bitrix24 import mapping
 from crm_adapters.bitrix24.commands import Command, Size
 from crm_adapters.contract import Telling
 from crm_adapters.errors import AdapterError, Refused, TryAgain, Unreachable
-from crm_adapters.events import CallEnded, CallFacts, CallStarted, RecordingReady
+from crm_adapters.events import CallEnded, CallFacts, CallStarted, Direction, RecordingReady
 
 log = logging.getLogger(__name__)
 
@@ -27,37 +29,57 @@ REGISTERED_ANEW = "registered_anew"
 LOOKS = "looks"
 LINK_FAILED = "link_failed"
 
+SHOWN = "shown"
+"""A note: IDs of the users who see the card besides the one whose call it is."""
+CUSTOMER = "customer"
+"""A note: type and ID of the customer whom the call belongs to."""
+
 MOST_LOOKS = 3
 """How often a call that the portal forgot after an unclear finish is looked for, some seconds apart, before it is
 registered anew: a portal that lists it late would have it twice."""
+NOBODY_KNOWN = "no CRM user is known for this call: set default_user or the extension's user"
 
 
-def dialogue(telling: Telling, owner: str | None) -> Steps:
-    """The steps for the telling's event; `owner` is the portal's user whom the application's tokens belong to."""
-    event = telling.event
-    if isinstance(event, CallStarted):
-        return _start(telling, event, owner)
-    if isinstance(event, CallEnded):
-        return _end(telling, event, owner)
-    return _recording(telling, event)
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What dialogues know of the connection: the user whom its tokens belong to, and each line's source of leads."""
+
+    owner: str | None
+    sources: dict[str, str]
+
+    def source(self, line: str | None) -> str:
+        return self.sources.get(line or "", "")
 
 
-def _start(telling: Telling, event: CallStarted, owner: str | None) -> Steps:
-    telling.crm_call_id = yield from _register(event, owner, show=event.show_card)
+def start(telling: Telling, event: CallStarted, setting: Setting) -> Steps:
+    """Registers the call; its card opens for whom it belongs to, and for all of a line's group."""
+    if not telling.crm_call_id:
+        yield from _register(telling, event, setting, show=event.show_card)
+    group = _group(event)
+    others = [user for user in group if user != telling.crm_user_id]
+    if event.show_card and others and telling.crm_user_id in group:
+        telling.notes[SHOWN] = others
+        try:
+            yield Command(method=mapping.SHOW, params=mapping.card_params(str(telling.crm_call_id), others))
+        except Refused as refusal:  # the call is registered: a card that does not open is no reason to fail
+            log.warning("a card was not shown to all: %s", refusal, extra={"call_id": event.call_id})
 
 
-def _end(telling: Telling, event: CallEnded, owner: str | None) -> Steps:
+def end(telling: Telling, event: CallEnded, setting: Setting) -> Steps:
+    """Finishes the call once, whatever was told of it before."""
     progress = telling.progress
     call_id = progress.get(CALL_ID) or event.crm_call_id or telling.crm_call_id
     if not call_id:
-        call_id = yield from _register(event, owner, show=False)
-        progress[CALL_ID] = telling.crm_call_id = call_id
+        call_id = yield from _register(telling, event, setting, show=False)
+        progress[CALL_ID] = call_id
     telling.crm_call_id = call_id
     sent_before = bool(progress.get(FINISH_SENT))
     if sent_before and (yield from _is_logged(call_id)):
         return
+    if not sent_before:
+        yield from _hide(telling, call_id)
     try:
-        yield from _finish(telling, event, call_id, owner)
+        yield from _finish(telling, event, call_id, setting)
     except Refused as refusal:
         if not mapping.says(refusal, mapping.CALL_UNKNOWN):
             raise
@@ -70,26 +92,33 @@ def _end(telling: Telling, event: CallEnded, owner: str | None) -> Steps:
             progress[LOOKS] = progress.get(LOOKS, 0) + 1
             progress[FINISH_SENT] = True  # it still may have been that finish which ended the call
             raise TryAgain("the portal neither knows the call nor has logged it yet") from refusal
-        call_id = yield from _register(event, owner, show=False)
-        progress[CALL_ID] = telling.crm_call_id = call_id
+        call_id = yield from _register(telling, event, setting, show=False)
+        progress[CALL_ID] = call_id
         progress[REGISTERED_ANEW] = True
-        yield from _finish(telling, event, call_id, owner)
+        yield from _finish(telling, event, call_id, setting)
 
 
-def _register(event: CallFacts, owner: str | None, *, show: bool) -> Asking:
+def _register(telling: Telling, event: CallFacts, setting: Setting, *, show: bool) -> Asking:
     """The portal's ID of the call; the next candidate is named where the portal does not know a user."""
     if not event.client_number:
         raise Refused("the caller's number is hidden: Bitrix24 logs no calls without a number")
-    candidates = _candidates(event, owner)
+    candidates = yield from _candidates(event, setting)
+    kept = telling.notes.get(CUSTOMER)
+    customer = (str(kept[0]), int(kept[1])) if kept else None
     for place, user_id in enumerate(candidates):
+        params = mapping.register_params(
+            event, user_id, show=show, source=setting.source(event.line), customer=customer
+        )
         try:
-            result = yield Command(method=mapping.REGISTER, params=mapping.register_params(event, user_id, show=show))
+            result = yield Command(method=mapping.REGISTER, params=params)
         except Refused as refusal:
             if place + 1 == len(candidates) or not mapping.says(refusal, mapping.USER_REFUSALS):
                 raise
         else:
-            return _registered(event, result)
-    raise Refused("no CRM user is known for this call: set default_user or the extension's user")
+            telling.crm_call_id, telling.crm_user_id = _registered(event, result), user_id
+            _note_customer(telling, result)
+            return telling.crm_call_id
+    raise Refused(NOBODY_KNOWN)
 
 
 def _registered(event: CallFacts, result: Any) -> str:
@@ -102,20 +131,75 @@ def _registered(event: CallFacts, result: Any) -> str:
     return call_id
 
 
-def _finish(telling: Telling, event: CallEnded, call_id: str, owner: str | None) -> Asking:
-    candidates = _candidates(event, owner)
+def _candidates(event: CallFacts, setting: Setting) -> Asking:
+    """Whom to name for a call that is to be registered, in turn."""
+    named: list[str | None] = [event.user_id, event.noted_user_id]
+    if _is_for_anybody(event) and not event.noted_user_id:
+        responsible = yield from _responsible(event)
+        named += [responsible, *event.line_user_ids]
+    return _in_turn(named, event, setting)
+
+
+def _in_turn(named: Sequence[str | None], event: CallFacts, setting: Setting) -> tuple[str, ...]:
+    """The users in turn, each once, then the default user and the owner of the tokens."""
+    everybody = (*named, event.fallback_user_id, setting.owner)
+    return tuple(dict.fromkeys(user_id for user_id in everybody if user_id))
+
+
+def _is_for_anybody(event: CallFacts) -> bool:
+    """A call to a line, of which no extension is known that it rings at."""
+    return event.direction is Direction.INCOMING and not event.extension
+
+
+def _group(event: CallFacts) -> tuple[str, ...]:
+    """All who see the card of a call to a line that is nobody's in particular."""
+    return event.line_user_ids if _is_for_anybody(event) else ()
+
+
+def _responsible(event: CallFacts) -> Asking:
+    """The active user responsible for the client, None where there is none or the portal does not say."""
+    try:
+        result = yield Command(method=mapping.SEARCH, params=mapping.search_params(event.client_number))
+    except Refused as refusal:
+        log.warning("the responsible is not known: %s", refusal, extra={"call_id": event.call_id})
+        return None
+    for _, user_id in mapping.customers_of(result):
+        if user_id and (not event.employees or user_id in event.employees):
+            return user_id
+    return None
+
+
+def _note_customer(telling: Telling, result: Any) -> None:
+    if customer := mapping.customer_in(result):
+        telling.notes[CUSTOMER] = list(customer)
+
+
+def _hide(telling: Telling, call_id: str) -> Steps:
+    """Closes the card of those who only saw it; finish closes it for the one whom it belongs to."""
+    if shown := telling.notes.get(SHOWN):
+        try:
+            yield Command(method=mapping.HIDE, params=mapping.card_params(call_id, shown))
+        except Refused as refusal:
+            log.warning("a card was not hidden: %s", refusal, extra={"call_id": telling.event.call_id})
+
+
+def _finish(telling: Telling, event: CallEnded, call_id: str, setting: Setting) -> Asking:
+    by_extension, noted = event.user_id, telling.crm_user_id or event.noted_user_id
+    candidates = _in_turn((by_extension, noted, *_group(event)), event, setting)
     for place, user_id in enumerate(candidates):
         telling.progress[FINISH_SENT] = True
         try:
-            yield Command(method=mapping.FINISH, params=mapping.finish_params(event, call_id, user_id))
+            result = yield Command(method=mapping.FINISH, params=mapping.finish_params(event, call_id, user_id))
         except AdapterError as error:
             if not error.maybe_done:
                 del telling.progress[FINISH_SENT]
             if place + 1 == len(candidates) or not mapping.says(error, mapping.USER_REFUSALS):
                 raise
         else:
+            telling.crm_user_id = user_id
+            _note_customer(telling, result)
             return
-    raise Refused("no CRM user is known for this call: set default_user or the extension's user")
+    raise Refused(NOBODY_KNOWN)
 
 
 def _is_logged(call_id: str) -> Asking:
@@ -127,7 +211,8 @@ def _is_logged(call_id: str) -> Asking:
     return mapping.lists_call(result, call_id)
 
 
-def _recording(telling: Telling, event: RecordingReady) -> Steps:
+def recording(telling: Telling, event: RecordingReady) -> Steps:
+    """Attaches the recording: the portal fetches it from our address, or gets the file itself."""
     call_id = event.crm_call_id or telling.crm_call_id
     if not call_id:
         raise TryAgain("the portal has given no ID for this call yet")
@@ -155,9 +240,3 @@ def _recording(telling: Telling, event: RecordingReady) -> Steps:
 def _raise_unfinished(refusal: Refused) -> None:
     if mapping.says(refusal, mapping.NOT_FINISHED):
         raise TryAgain(f"the portal has not finished logging the call: {refusal}") from refusal
-
-
-def _candidates(event: CallFacts, owner: str | None) -> Sequence[str]:
-    """Whom to name, in turn: the call's own user, the fallback, the owner of the tokens."""
-    named = (event.user_id, event.fallback_user_id, owner)
-    return tuple(dict.fromkeys(user_id for user_id in named if user_id))

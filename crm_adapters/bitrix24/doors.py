@@ -1,70 +1,38 @@
 """Requests from a portal and from the browsers that show it: an installation, an event, an opening of the application.
 
-Nothing of a form is believed. An access token is shown to the OAuth server, which says whose application and portal it
-belongs to; an event has to bring the secret that a verified installation left (REST docs, "Safe event handlers").
+An event or a robot's request has to bring the secret that a verified installation left (REST docs, "Safe event
+handlers"); the tokens in it are not used, and may be missing.
 """
 
 from __future__ import annotations
 
 import hmac
-import logging
+import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from typing import Any
 
-from crm_adapters.addresses import address_parts
-from crm_adapters.bitrix24.answers import error_of
-from crm_adapters.bitrix24.oauth import app_info, lifetime, named_server
-from crm_adapters.bitrix24.transport import Answer, post
+from crm_adapters.bitrix24 import mapping
+from crm_adapters.bitrix24.claims import Claim, NotGenuine, event_claim, form_claim, tokens_of, verified
+from crm_adapters.bitrix24.dialogues import CUSTOMER
+from crm_adapters.bitrix24.robots import PLAY
 from crm_adapters.contract import (
     Account,
+    CallbackWanted,
+    ClickToCall,
     DoorAnswer,
-    DoorRefused,
     DoorRequest,
+    Echo,
     Ignored,
     Installed,
     Opened,
+    RobotCall,
     Uninstalled,
 )
-from crm_adapters.errors import AccountTrouble, NotSupported, SignInRefused, Unreachable
-from crm_adapters.oauth import Tokens
+from crm_adapters.errors import NotSupported
 
-log = logging.getLogger(__name__)
-
-SCRIPTS = ("https://api.bitrix24.com/api/v1/",)
-EVENTS = ("ONAPPUNINSTALL",)
-"""What the portal is asked to tell us of; it does so once the installation is finished."""
-ASKING_SECONDS = 8.0
-_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(?::\d{1,5})?")
-_DEFAULT_PORTS = {"https": ":443", "http": ":80"}
-
-
-@dataclass(frozen=True, kw_only=True, repr=False)
-class _Claim:
-    """What a request says of itself: whose portal, whose tokens."""
-
-    access: str
-    refresh: str
-    member_id: str
-    domain: str
-    scheme: str
-    expires_in: str
-    application_token: str
-    oauth_server: str
-
-    @property
-    def origin(self) -> str:
-        return f"{self.scheme}://{self.domain}"
-
-
-class _NotGenuine(Exception):
-    """The request is answered with this status and line."""
-
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(text)
-        self.refusal = DoorRefused(status=status, text=text)
+SCRIPT = "https://api.bitrix24.com/api/v1/"
+CALL_CARD = "CALL_CARD"
+ONLY_ADMINS = "Only an administrator of the portal can install the application"
 
 
 def open_door(account: Account, request: DoorRequest) -> DoorAnswer:
@@ -73,189 +41,127 @@ def open_door(account: Account, request: DoorRequest) -> DoorAnswer:
         raise NotSupported(f"Bitrix24 has no door {request.door}")
     try:
         return _DOORS[request.door](account, request)
-    except _NotGenuine as reason:
+    except NotGenuine as reason:
         return reason.refusal
 
 
 def _install(account: Account, request: DoorRequest) -> DoorAnswer:
     if request.form.get("event"):
         return _events(account, request)
-    claim = _form_claim(account, request)
-    installed = _verified(account, claim)
-    if installed is None:
-        raise _NotGenuine(403, "Only an administrator of the portal can install the application")
-    return installed
+    answer = _opened(account, request, finishes=True)
+    if not isinstance(answer, Installed):
+        raise NotGenuine(403, ONLY_ADMINS)
+    return answer
 
 
 def _app(account: Account, request: DoorRequest) -> DoorAnswer:
     """Any employee opens the application; an administrator's tokens also replace those of a dismissed one."""
-    claim = _form_claim(account, request)
-    installed = _verified(account, claim)
-    if installed is None:
-        return Opened(frame_ancestor=claim.origin)
-    # installFinish must be called once: after it the portal reloads the frame with this page.
-    return replace(installed, scripts=())
+    return _opened(account, request, finishes=False)
+
+
+def _opened(account: Account, request: DoorRequest, *, finishes: bool) -> Installed | Opened:
+    known = verified(account, form_claim(account, request))
+    opened = Opened(
+        frame_ancestor=known.claim.origin,
+        script=SCRIPT,
+        user_id=known.user_id,
+        is_admin=known.is_admin,
+        number=_card_number(request.form),
+    )
+    if not known.is_admin or opened.number:
+        return opened
+    # installFinish must be called once: after it the portal reloads the frame with the handler's page.
+    return Installed(
+        account_key=known.claim.member_id, tokens=tokens_of(account, known), opened=opened, finishes=finishes
+    )
+
+
+def _card_number(form: Mapping[str, str]) -> str:
+    """The client's number where the frame is a tab of a call's card (REST docs, "CALL_CARD")."""
+    if form.get("PLACEMENT") != CALL_CARD:
+        return ""
+    try:
+        options = json.loads(form.get("PLACEMENT_OPTIONS", ""))
+    except (ValueError, RecursionError):
+        return ""
+    number = options.get("PHONE_NUMBER") if isinstance(options, dict) else None
+    return number if isinstance(number, str) else ""
 
 
 def _events(account: Account, request: DoorRequest) -> DoorAnswer:
     event = request.form.get("event", "").upper()
     if event == "ONAPPINSTALL":
-        installed = _verified(account, _event_claim(account, request.form))
-        if installed is None:
-            raise _NotGenuine(403, "Only an administrator of the portal can install the application")
-        return installed
+        return _installed_by_server(account, event_claim(account, request.form))
     if not event:
-        raise _NotGenuine(400, "event is missing")
+        raise NotGenuine(400, "event is missing")
+    _check_application_token(account, request.form)
+    meaning = _EVENTS.get(event)
+    return Ignored() if meaning is None else meaning(request.form)
+
+
+def _installed_by_server(account: Account, claim: Claim) -> DoorAnswer:
+    known = verified(account, claim)
+    if not known.is_admin:
+        raise NotGenuine(403, ONLY_ADMINS)
+    return Installed(account_key=claim.member_id, tokens=tokens_of(account, known))
+
+
+def _check_application_token(account: Account, form: Mapping[str, str]) -> None:
     tokens = account.tokens.current()
     kept = tokens.extra.get("application_token", "") if tokens else ""
-    given = request.form.get("auth[application_token]", "")
+    given = form.get("auth[application_token]", "")
     if not kept or not hmac.compare_digest(kept.encode(), given.encode()):
-        raise _NotGenuine(403, "application_token is wrong")
-    if event == "ONAPPUNINSTALL":
-        return Uninstalled(reason="The application was deleted in the portal: install it there again")
-    return Ignored()
+        raise NotGenuine(403, "application_token is wrong")
 
+
+def _click(form: Mapping[str, str]) -> DoorAnswer:
+    """The portal has registered the call: it is only to be dialled, and finished with this CALL_ID."""
+    call_id, user_id = form.get("data[CALL_ID]", ""), form.get("data[USER_ID]", "")
+    number = form.get("data[PHONE_NUMBER_INTERNATIONAL]") or form.get("data[PHONE_NUMBER]", "")
+    if not call_id or not user_id:
+        raise NotGenuine(400, "CALL_ID or USER_ID is missing")
+    return ClickToCall(key=call_id[:200], crm_call_id=call_id[:200], number=number, user_id=user_id[:64])
+
+
+def _callback(form: Mapping[str, str]) -> DoorAnswer:
+    customer = mapping.customer_in({key: form.get(f"data[{key}]") for key in ("CRM_ENTITY_TYPE", "CRM_ENTITY_ID")})
+    notes = {CUSTOMER: list(customer)} if customer else {}
+    number = form.get("data[PHONE_NUMBER]", "")
+    if not number:
+        raise NotGenuine(400, "PHONE_NUMBER is missing")
+    return CallbackWanted(number=number, line=form.get("data[LINE_NUMBER]", ""), notes=notes)
+
+
+def _robot(account: Account, request: DoorRequest) -> DoorAnswer:
+    """A robot's request (REST docs, "bizproc.robot.add"): the workflow waits for an answer to its event_token."""
+    form = request.form
+    _check_application_token(account, form)
+    if not form.get("event_token"):
+        raise NotGenuine(400, "event_token is missing")
+    plays = form.get("code", "") == PLAY
+    return RobotCall(
+        ticket=form["event_token"],
+        number=_first_number(form.get("properties[phone]", "")),
+        user_id="" if plays else "".join(re.findall(r"\d+", form.get("properties[user]", ""))[:1]),
+        mediafile=form.get("properties[mediafile]", "").strip()[:200] if plays else "",
+    )
+
+
+def _first_number(text: str) -> str:
+    """Of a field with several numbers the first."""
+    return re.split(r"[,;\n]", text.strip(), maxsplit=1)[0].strip()
+
+
+_EVENTS: Mapping[str, Callable[[Mapping[str, str]], DoorAnswer]] = {
+    "ONEXTERNALCALLSTART": _click,
+    "ONEXTERNALCALLBACKSTART": _callback,
+    "ONAPPTEST": lambda _: Echo(),
+    "ONAPPUNINSTALL": lambda _: Uninstalled(reason="The application was deleted in the portal: install it there again"),
+}
 
 _DOORS: Mapping[str, Callable[[Account, DoorRequest], DoorAnswer]] = {
     "install": _install,
     "app": _app,
     "events": _events,
+    "robot": _robot,
 }
-
-
-def _form_claim(account: Account, request: DoorRequest) -> _Claim:
-    """What the browser posts: tokens in the form, the portal's address in the query."""
-    form, query = request.form, request.query
-    return _Claim(
-        access=_needed(form, "AUTH_ID"),
-        refresh=_needed(form, "REFRESH_ID"),
-        member_id=_needed(form, "member_id"),
-        domain=_host(query.get("DOMAIN") or form.get("DOMAIN", "")),
-        scheme=_scheme(account, plain=(query.get("PROTOCOL") or form.get("PROTOCOL", "1")) == "0"),
-        expires_in=form.get("AUTH_EXPIRES", ""),
-        application_token=form.get("APPLICATION_TOKEN", ""),
-        oauth_server=named_server(form.get("SERVER_ENDPOINT", "")),
-    )
-
-
-def _event_claim(account: Account, form: Mapping[str, str]) -> _Claim:
-    """What the portal's server posts where the application has no user interface."""
-    return _Claim(
-        access=_needed(form, "auth[access_token]"),
-        refresh=_needed(form, "auth[refresh_token]"),
-        member_id=_needed(form, "auth[member_id]"),
-        domain=_host(form.get("auth[domain]", "")),
-        scheme=_scheme(account, plain=form.get("auth[client_endpoint]", "").startswith("http://")),
-        expires_in=form.get("auth[expires_in]", ""),
-        application_token=form.get("auth[application_token]", ""),
-        oauth_server=named_server(form.get("auth[server_endpoint]", "")),
-    )
-
-
-def _needed(form: Mapping[str, str], key: str) -> str:
-    if not form.get(key):
-        raise _NotGenuine(400, f"{key} is missing")
-    return form[key]
-
-
-def _host(text: str) -> str:
-    if not _HOST.fullmatch(text):
-        raise _NotGenuine(400, "DOMAIN is missing or is no host name")
-    return text.lower()
-
-
-def _scheme(account: Account, *, plain: bool) -> str:
-    if plain and not account.allow_local:
-        raise _NotGenuine(403, "The portal should be opened by https")
-    return "http" if plain else "https"
-
-
-def _verified(account: Account, claim: _Claim) -> Installed | None:
-    """The installation that the claim amounts to, None where its user is no administrator. Raises _NotGenuine."""
-    try:
-        info = app_info(account, claim.access, claim.oauth_server, seconds=ASKING_SECONDS)
-    except SignInRefused:
-        raise _NotGenuine(403, "The OAuth server does not know this access token") from None
-    install = info.get("install")
-    install = install if isinstance(install, dict) else {}
-    client_id = account.settings.get("bitrix24_client_id", "")
-    if not client_id or info.get("client_id") != client_id:
-        raise _NotGenuine(403, "The token belongs to another application: compare bitrix24_client_id")
-    if install.get("member_id") != claim.member_id:
-        raise _NotGenuine(403, "The token belongs to another portal")
-    if _bare(claim.domain, claim.scheme) not in _addresses(install, claim.scheme):
-        raise _NotGenuine(403, "The token belongs to a portal of another address")
-    if not _is_admin(account, claim):
-        return None
-    _bind_events(account, claim)
-    return _installed(account, claim, info)
-
-
-def _addresses(install: Mapping[str, Any], scheme: str) -> set[str]:
-    """The portal's addresses by the OAuth server: of a boxed portal `domain` may come without its port."""
-    named = (str(install.get("domain") or ""), address_parts(str(install.get("client_endpoint") or "")).netloc)
-    return {_bare(address, scheme) for address in named if address}
-
-
-def _bare(domain: str, scheme: str) -> str:
-    return domain.lower().removesuffix(_DEFAULT_PORTS[scheme])
-
-
-def _is_admin(account: Account, claim: _Claim) -> bool:
-    """What the portal itself says of the token's user. Raises Unreachable, and _NotGenuine with the portal's reason."""
-    answer = _ask_portal(account, claim, "user.admin", {})
-    error = error_of(answer)
-    if isinstance(error, AccountTrouble):
-        raise Unreachable(f"the portal did not say who opened the application: {error}")
-    if error is not None:
-        raise _NotGenuine(403, " ".join(f"The portal does not let the application in: {error}".split()))
-    return answer.body is not None and answer.body.get("result") is True
-
-
-def _bind_events(account: Account, claim: _Claim) -> None:
-    """Has the portal tell us of its events. A repeat is refused by it and changes nothing (REST docs, "event.bind")."""
-    handler = f"{account.public_url.rstrip('/')}/bitrix24/{account.connection}/events"
-    for event in EVENTS:
-        try:
-            error = error_of(_ask_portal(account, claim, "event.bind", {"event": event, "handler": handler}))
-        except AccountTrouble as trouble:
-            error = trouble
-        if error is not None and "already" not in str(error).lower():
-            log.warning("connection %s: Bitrix24 will not send %s: %s", account.connection, event, error)
-
-
-def _ask_portal(account: Account, claim: _Claim, method: str, params: Mapping[str, str]) -> Answer:
-    """One request with the claim's own token, outside the budget: people install seldom. Raises Unreachable."""
-    return post(
-        f"{claim.origin}/rest/",
-        method,
-        {**params, "auth": claim.access},
-        seconds=ASKING_SECONDS,
-        allow_local=account.allow_local,
-    )
-
-
-def _installed(account: Account, claim: _Claim, info: Mapping[str, Any]) -> Installed:
-    now = datetime.now(UTC)
-    present = account.tokens.current()
-    kept = present.extra if present and present.extra.get("member_id") == claim.member_id else {}
-    extra = {
-        "member_id": claim.member_id,
-        "user_id": str(info.get("user_id") or ""),
-        "scope": str(info.get("scope") or ""),
-        "application_token": claim.application_token or kept.get("application_token", ""),
-        "oauth_server": claim.oauth_server,
-        "refreshed_at": now.isoformat(),
-    }
-    return Installed(
-        account_key=claim.member_id,
-        tokens=Tokens(
-            access=claim.access,
-            refresh=claim.refresh,
-            expires_at=now + timedelta(seconds=lifetime(claim.expires_in)),
-            endpoint=f"{claim.origin}/rest/",
-            extra={key: value for key, value in extra.items() if value},
-        ),
-        scripts=SCRIPTS,
-        frame_ancestor=claim.origin,
-    )

@@ -9,7 +9,18 @@ from typing import Any
 import pytest
 
 from crm_adapters.bitrix24.adapter import Adapter
-from crm_adapters.contract import Account, DoorAnswer, DoorRefused, DoorRequest, Ignored, Installed, Opened, Uninstalled
+from crm_adapters.contract import (
+    Account,
+    DoorAnswer,
+    DoorRefused,
+    DoorRequest,
+    Echo,
+    FindingStatus,
+    Ignored,
+    Installed,
+    Opened,
+    Uninstalled,
+)
 from crm_adapters.errors import NotSupported, Unreachable
 from crm_adapters.oauth import Tokens
 from tests.crm_adapters.fakes import MemoryTokens, make_account
@@ -45,14 +56,19 @@ def refused(answer: DoorAnswer, status: int) -> str:
     return answer.text
 
 
+def opened(portal: Bitrix24, user_id: int, **changes: Any) -> Opened:
+    values: dict[str, Any] = {"user_id": str(user_id), "is_admin": user_id == 1} | changes
+    return Opened(frame_ancestor=portal.portal_url, script="https://api.bitrix24.com/api/v1/", **values)
+
+
 @pytest.mark.parametrize("without", [(), OPTIONAL_KEYS])
 def test_an_administrator_installs(portal: Bitrix24, without: tuple[str, ...]) -> None:
     query, form = portal.install_form(without=without)
     answer = knock(account_of(portal), "install", (query, form))
     assert isinstance(answer, Installed)
     assert answer.account_key == portal.member_id
-    assert answer.frame_ancestor == portal.portal_url
-    assert answer.scripts == ("https://api.bitrix24.com/api/v1/",)
+    assert answer.opened == opened(portal, 1)
+    assert answer.finishes
     tokens = answer.tokens
     assert (tokens.access, tokens.refresh) == (form["AUTH_ID"], form["REFRESH_ID"])
     assert tokens.endpoint == f"{portal.portal_url}/rest/"
@@ -62,18 +78,35 @@ def test_an_administrator_installs(portal: Bitrix24, without: tuple[str, ...]) -
     assert "oauth_server" not in tokens.extra
 
 
-def test_the_portal_is_asked_to_tell_of_its_uninstalling_once(
-    portal: Bitrix24, caplog: pytest.LogCaptureFixture
-) -> None:
-    for _ in range(2):
-        assert isinstance(knock(account_of(portal), "install", portal.install_form()), Installed)
-    assert [(bound.event, bound.handler) for bound in portal.account.handlers] == [
-        ("ONAPPUNINSTALL", "http://127.0.0.1:8000/bitrix24/default/events")
+HERE = "http://127.0.0.1:8000/bitrix24/default"
+
+
+def steps_of(portal: Bitrix24, **changes: Any) -> dict[str, FindingStatus]:
+    """What setting the application up comes to, by step."""
+    answer = knock(account_of(portal), "install", portal.install_form())
+    assert isinstance(answer, Installed)
+    account = account_of(portal, tokens=MemoryTokens(answer.tokens), **changes)
+    return {step.name: step.status for step in Adapter(account).set_up(["+380441112233"])}
+
+
+def test_setting_up_binds_events_once_and_replaces_a_former_address(portal: Bitrix24) -> None:
+    for public_url in ("http://127.0.0.1:9", "http://127.0.0.1:8000", "http://127.0.0.1:8000"):
+        steps = steps_of(portal, public_url=public_url)
+        assert set(steps.values()) == {FindingStatus.OK}
+    assert list(steps) == ["events", "lines", "placement", "robots"]
+    assert sorted((bound.event, bound.handler) for bound in portal.account.handlers) == [
+        (event, f"{HERE}/events")
+        for event in ("ONAPPTEST", "ONAPPUNINSTALL", "ONEXTERNALCALLBACKSTART", "ONEXTERNALCALLSTART")
     ]
-    assert caplog.records == []
-    with portal.faults.html_502("event.bind"):
-        assert isinstance(knock(account_of(portal), "install", portal.install_form()), Installed)
-    assert "will not send ONAPPUNINSTALL" in caplog.text
+    assert list(portal.account.lines) == ["+380441112233"]
+    assert {robot["HANDLER"] for robot in portal.account.robots.values()} == {f"{HERE}/robot"}
+
+
+def test_a_step_that_fails_says_so_and_the_others_go_on(portal: Bitrix24) -> None:
+    with portal.faults.error("ERROR_EVENT_NOT_FOUND", method="event.bind"):
+        steps = steps_of(portal)
+    assert steps["events"] is FindingStatus.ERROR
+    assert {steps[name] for name in ("lines", "placement", "robots")} == {FindingStatus.OK}
 
 
 def test_the_portals_own_reason_is_shown(portal: Bitrix24) -> None:
@@ -96,7 +129,7 @@ def test_a_repeated_installation_of_an_older_portal_keeps_the_application_token(
 
 def test_an_employee_does_not_install_and_does_not_replace_the_administrators_tokens(portal: Bitrix24) -> None:
     refused(knock(account_of(portal), "install", portal.install_form(2)), 403)
-    assert knock(account_of(portal), "app", portal.install_form(2)) == Opened(frame_ancestor=portal.portal_url)
+    assert knock(account_of(portal), "app", portal.install_form(2)) == opened(portal, 2)
     assert isinstance(knock(account_of(portal), "app", portal.install_form(1)), Installed)
 
 
@@ -161,8 +194,8 @@ def test_plain_http_only_where_it_is_allowed(portal: Bitrix24) -> None:
 
 def test_default_ports_do_not_matter(portal: Bitrix24, monkeypatch: pytest.MonkeyPatch) -> None:
     info = {"client_id": portal.client_id, "install": {"member_id": portal.member_id, "domain": "p.bitrix24.ua"}}
-    monkeypatch.setattr("crm_adapters.bitrix24.doors.app_info", lambda *_, **__: info)
-    monkeypatch.setattr("crm_adapters.bitrix24.doors._is_admin", lambda *_: True)
+    monkeypatch.setattr("crm_adapters.bitrix24.claims.app_info", lambda *_, **__: info)
+    monkeypatch.setattr("crm_adapters.bitrix24.claims._is_admin", lambda *_: True)
     answer = knock(account_of(portal), "install", portal.install_form(DOMAIN="P.Bitrix24.ua:443", PROTOCOL="1"))
     assert isinstance(answer, Installed)
     refused(knock(account_of(portal), "install", portal.install_form(DOMAIN="p.bitrix24.ua:8443", PROTOCOL="1")), 403)
@@ -172,8 +205,8 @@ def test_a_boxed_portal_has_its_port_in_its_endpoint(portal: Bitrix24, monkeypat
     endpoint = "https://crm.shop.example:8443/rest/"
     install = {"member_id": portal.member_id, "domain": "crm.shop.example", "client_endpoint": endpoint}
     info = {"client_id": portal.client_id, "install": install}
-    monkeypatch.setattr("crm_adapters.bitrix24.doors.app_info", lambda *_, **__: info)
-    monkeypatch.setattr("crm_adapters.bitrix24.doors._is_admin", lambda *_: True)
+    monkeypatch.setattr("crm_adapters.bitrix24.claims.app_info", lambda *_, **__: info)
+    monkeypatch.setattr("crm_adapters.bitrix24.claims._is_admin", lambda *_: True)
     form = portal.install_form(DOMAIN="crm.shop.example:8443", PROTOCOL="1")
     assert isinstance(knock(account_of(portal), "install", form), Installed)
     refused(knock(account_of(portal), "install", portal.install_form(DOMAIN="crm.shop.example:1", PROTOCOL="1")), 403)
@@ -207,7 +240,7 @@ def test_only_bitrix24s_own_oauth_servers_may_be_named(
         install = {"member_id": portal.member_id, "domain": portal.portal}
         return {"client_id": portal.client_id, "install": install, "user_id": 1}
 
-    monkeypatch.setattr("crm_adapters.bitrix24.doors.app_info", app_info)
+    monkeypatch.setattr("crm_adapters.bitrix24.claims.app_info", app_info)
     answer = knock(account_of(portal), "install", portal.install_form(SERVER_ENDPOINT=named))
     assert isinstance(answer, Installed)
     assert asked == [kept or ""]
@@ -268,7 +301,8 @@ def test_uninstalling_takes_the_applications_token(portal: Bitrix24) -> None:
 
 
 def test_other_events_are_ignored_when_genuine(portal: Bitrix24) -> None:
-    assert knock(installed_account(portal), "events", event(portal, "ONAPPTEST")) == Ignored()
+    assert knock(installed_account(portal), "events", event(portal, "ONAPPTEST")) == Echo()
+    assert knock(installed_account(portal), "events", event(portal, "ONCRMLEADADD")) == Ignored()
     refused(knock(installed_account(portal), "events", event(portal, "ONAPPTEST", application_token="x")), 403)
     refused(knock(installed_account(portal), "events", ({}, {})), 400)
     assert portal.requests == []

@@ -19,7 +19,7 @@ from crm_adapters.bitrix24.mapping import (
     register_params,
 )
 from crm_adapters.bitrix24.transport import Answer
-from crm_adapters.errors import AdapterError, Limited, Refused, SignInRefused, TryAgain, Unreachable
+from crm_adapters.errors import AdapterError, Held, Limited, Refused, SignInRefused, TryAgain, Unreachable
 from crm_adapters.events import CallEnded, CallStarted, Direction, Disposition, RecordingReady
 from tests.emulators.bitrix24.methods import FINISH, REGISTER
 from tests.emulators.bitrix24.php import parse_form
@@ -178,7 +178,7 @@ def answer(status: int, code: str | None, text: str = "why", **extra: object) ->
         (503, "QUERY_LIMIT_EXCEEDED", Limited, False),
         (503, "query_limit_exceeded", Limited, False),
         (503, "OVERLOAD_LIMIT", Limited, False),
-        (429, "OPERATION_TIME_LIMIT", Limited, False),
+        (429, "OPERATION_TIME_LIMIT", Held, False),
         (429, "NEW_LIMIT", Refused, False),
         (401, "expired_token", SignInRefused, False),
         (401, "invalid_token", SignInRefused, False),
@@ -224,8 +224,7 @@ def test_advice() -> None:
     limited = error_of(
         answer(429, "OPERATION_TIME_LIMIT", time={"operating_reset_at": datetime.now(UTC).timestamp() + 90})
     )
-    assert isinstance(limited, Limited)
-    assert limited.retry_after is not None
+    assert isinstance(limited, Held)
     assert 80 < limited.retry_after <= 90
 
 

@@ -1,0 +1,125 @@
+"""Prepares a portal after a sign-in: its events come to us, the application stands where it is needed, lines are known.
+
+Each step may be repeated: what is there already counts as done, what points to a former address of ours is replaced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from crm_adapters.bitrix24 import ROBOT_SCOPE
+from crm_adapters.bitrix24.client import Portal
+from crm_adapters.bitrix24.commands import Command, Outcome
+from crm_adapters.bitrix24.doors import CALL_CARD
+from crm_adapters.bitrix24.robots import CALL, PLAY, robot_fields
+from crm_adapters.contract import Account, Finding, FindingStatus, Priority
+from crm_adapters.errors import AdapterError
+
+EVENTS = ("ONEXTERNALCALLSTART", "ONEXTERNALCALLBACKSTART", "ONAPPUNINSTALL", "ONAPPTEST")
+"""The first two also make the application one that may be chosen for outgoing calls; the last one is our own test."""
+NEEDED = frozenset(EVENTS[:3])
+SET_UP_SECONDS = 30.0
+ALREADY = ("already", "exist")
+TITLE = "Evrotel"
+TRY_AGAIN = "Open the application once more as an administrator."
+
+
+def address(account: Account, door: str) -> str:
+    """Where the portal finds a door of ours."""
+    return f"{account.public_url.rstrip('/')}/bitrix24/{account.connection}/{door}"
+
+
+def set_up(account: Account, lines: Sequence[str]) -> Iterator[Finding]:
+    """All steps, one finding for each as it is done. Raises nothing of the CRM's."""
+    try:
+        portal = Portal(account, priority=Priority.BACKGROUND, seconds=SET_UP_SECONDS)
+    except AdapterError as error:
+        yield _finding("events", f"The portal can't be used: {error}", TRY_AGAIN, FindingStatus.ERROR)
+        return
+    yield _events(account, portal)
+    yield _lines(portal, lines)
+    yield _placement(account, portal)
+    if ROBOT_SCOPE in portal.tokens.extra.get("scope", "").split(","):
+        yield _robots(account, portal)
+
+
+def _events(account: Account, portal: Portal) -> Finding:
+    handler = address(account, "events")
+    [bound] = portal.run([Command(method="event.get", params={})])
+    former = [
+        Command(method="event.unbind", params={"event": row["event"], "handler": row["handler"]})
+        for row in _rows(bound)
+        if row.get("event") in EVENTS and row.get("handler") and row.get("handler") != handler
+    ]
+    here = {row.get("event") for row in _rows(bound) if row.get("handler") == handler}
+    missing = [event for event in EVENTS if event not in here]
+    bind = [Command(method="event.bind", params={"event": event, "handler": handler}) for event in missing]
+    outcomes = portal.run([*former, *bind])[len(former) :] if former or bind else []
+    failed = {event: text for event, outcome in zip(missing, outcomes, strict=True) if (text := _trouble(outcome))}
+    if not failed:
+        return _finding("events", f"The portal tells of {', '.join(EVENTS[:3])}.")
+    text = "; ".join(f"{event}: {why}" for event, why in failed.items())
+    status = FindingStatus.ERROR if NEEDED & set(failed) else FindingStatus.WARNING
+    return _finding("events", f"The portal will not tell of {text}", f"Tick telephony. {TRY_AGAIN}", status)
+
+
+def _lines(portal: Portal, lines: Sequence[str]) -> Finding:
+    """Lines have names and sources in the portal; an unknown one would appear there by itself with its first call."""
+    [known] = portal.run([Command(method="telephony.externalLine.get", params={})])
+    numbers = {str(row.get("NUMBER")) for row in _rows(known)}
+    new = [line for line in lines if line not in numbers]
+    commands = [
+        Command(method="telephony.externalLine.add", params={"NUMBER": line, "NAME": f"{TITLE} {line}"}) for line in new
+    ]
+    failed = [text for outcome in portal.run(commands) if (text := _trouble(outcome))] if commands else []
+    if known.error or failed:
+        why = str(known.error) if known.error else failed[0]
+        return _finding("lines", f"Lines were not added: {why}", TRY_AGAIN, FindingStatus.WARNING)
+    return _finding("lines", f"{len(numbers) + len(new)} lines are known to the portal.")
+
+
+def _placement(account: Account, portal: Portal) -> Finding:
+    params = {
+        "PLACEMENT": CALL_CARD,
+        "HANDLER": address(account, "app"),
+        "TITLE": TITLE,
+        "LANG_ALL": {code: {"TITLE": TITLE} for code in ("ua", "ru", "en")},
+    }
+    [outcome] = portal.run([Command(method="placement.bind", params=params)])
+    if why := _trouble(outcome):
+        text = f"The call card shows no earlier calls: {why}"
+        return _finding("placement", text, f"Tick placement. {TRY_AGAIN}", FindingStatus.WARNING)
+    return _finding("placement", "The call card has a tab with the client's earlier calls.")
+
+
+def _robots(account: Account, portal: Portal) -> Finding:
+    handler, owner = address(account, "robot"), portal.tokens.extra.get("user_id", "")
+    fields = {code: robot_fields(code, handler, owner) for code in (CALL, PLAY)}
+    [listed] = portal.run([Command(method="bizproc.robot.list", params={})])
+    known = listed.result if isinstance(listed.result, list) else []
+    commands = [
+        Command(method="bizproc.robot.update", params={"CODE": code, "FIELDS": values})
+        if code in known
+        else Command(method="bizproc.robot.add", params={"CODE": code, **values})
+        for code, values in fields.items()
+    ]
+    failed = [text for outcome in portal.run(commands) if (text := _trouble(outcome))]
+    if failed:
+        return _finding("robots", f"The robots are not there: {failed[0]}", TRY_AGAIN, FindingStatus.WARNING)
+    return _finding("robots", "The automation has the robots that call a client and play a message.")
+
+
+def _rows(outcome: Outcome) -> list[Mapping[str, Any]]:
+    rows = outcome.result if isinstance(outcome.result, list) else []
+    return [row for row in rows if isinstance(row, dict)]
+
+
+def _trouble(outcome: Outcome) -> str:
+    """Why a step failed; empty where it did not, or was done before."""
+    text = str(outcome.error or "")
+    return "" if any(word in text.lower() for word in ALREADY) else text
+
+
+def _finding(name: str, text: str, fix: str = "", status: FindingStatus = FindingStatus.OK) -> Finding:
+    return Finding(name=name, status=status, text=text, fix=fix)

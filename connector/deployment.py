@@ -10,7 +10,7 @@ from flask import current_app
 from sqlalchemy.exc import SQLAlchemyError
 
 from connector.calls.intake import Intake
-from connector.connections.accounts import DatabaseTokenStore
+from connector.connections.accounts import DatabaseTokenStore, echoed_at
 from connector.connections.limits import DatabaseLimiter
 from connector.connections.store import Connection, ConnectionStore
 from connector.db import Database
@@ -66,6 +66,7 @@ class Deployment:
             language=connection.get("language"),
             allow_local=self.settings.allow_local_addresses,
             oauth_url=self.settings.bitrix24_oauth_url,
+            echoed_at=lambda: echoed_at(self.database, connection.id),
         )
 
 

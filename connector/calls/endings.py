@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy import Connection as SQLConnection
 
 from connector.calls.arrivals import Arrival, keep_event, new_call_id
 from connector.calls.keys import end_key, start_key
 from connector.calls.matching import MATCHING_WINDOW, EndedCall, OpenCall, ended_call, match_end
 from connector.calls.numbers import Parties, is_extension, parties
-from connector.calls.starts import WITHHELD
+from connector.calls.plans import EndedRow, plan, plan_recording
+from connector.calls.starts import WITHHELD, call_kind
 from connector.connections.store import Connection
 from connector.db import insert_or_ignore
-from connector.delivery.outbox import delivery_row
 from connector.evrotel.parser import EndEvent
-from connector.models import Call, CallState, Delivery, DeliveryKind, DeliveryState, Recording, RecordingState
-from crm_adapters.contract import Capability
-from crm_adapters.events import Direction, Disposition
+from connector.models import Call, CallState, Dial, DialState
+from crm_adapters.events import CallKind, Direction
 
 REPEATS_WITHIN = timedelta(minutes=2)
 """An end that has numbers alone is taken for a repeat of an equal one so long after it."""
@@ -96,6 +94,8 @@ _CALL = (
     Call.started_at,
     Call.created_at,
     Call.recfile,
+    Call.kind,
+    Call.expected,
 )
 
 
@@ -204,17 +204,39 @@ def _end(db: SQLConnection, item: NewEnd, call: Any) -> str:
             billsec=item.event.billsec,
             recfile=item.event.recfile,
             extension=extension,
+            expected=False,
             updated_at=item.arrival.at,
         )
     )
+    if call.expected:
+        db.execute(update(Dial).where(Dial.call_id == call_id).values(state=DialState.STARTED))
     if changed.rowcount:
-        _plan(db, item, call_id, tellable=call.client_number is not None)
+        direction = Direction(call.direction)
+        plan(db, _ended_call(item, call_id, direction, CallKind(call.kind), call.client_number))
     elif item.event.recfile and not call.recfile:
         db.execute(
             update(Call).where(Call.id == call_id).values(recfile=item.event.recfile, updated_at=item.arrival.at)
         )
-        _plan_recording(db, item, call_id, tellable=call.client_number is not None)
+        plan_recording(
+            db, _ended_call(item, call_id, Direction(call.direction), CallKind(call.kind), call.client_number)
+        )
     return call_id
+
+
+def _ended_call(
+    item: NewEnd, call_id: str, direction: Direction, kind: CallKind, client_number: str | None
+) -> EndedRow:
+    return EndedRow(
+        connection=item.connection,
+        call_id=call_id,
+        direction=direction,
+        kind=kind,
+        client_number=client_number,
+        disposition=item.event.disposition,
+        billsec=item.event.billsec,
+        recfile=item.event.recfile,
+        at=item.arrival.at,
+    )
 
 
 def _end_time(item: NewEnd, call: Any) -> datetime:
@@ -240,7 +262,7 @@ def _from_end_alone(db: SQLConnection, item: NewEnd) -> str:
     if not (who.client_number or who.line or who.extension):
         raise Unplaceable("the end has no callid that is known and no numbers")
     started_at, ended_at = call_times(item.said.ended_at, event.billsec, item.arrival.at)
-    call_id = new_call_id()
+    call_id, kind = new_call_id(), call_kind(item.connection, direction, event.number_a)
     row = {
         "id": call_id,
         "connection_id": item.connection.id,
@@ -256,6 +278,7 @@ def _from_end_alone(db: SQLConnection, item: NewEnd) -> str:
         "disposition": event.disposition,
         "billsec": event.billsec,
         "recfile": event.recfile,
+        "kind": kind,
         "state": CallState.ENDED,
         "source": "event",
         "awaits_start": True,
@@ -266,43 +289,5 @@ def _from_end_alone(db: SQLConnection, item: NewEnd) -> str:
     statement = insert_or_ignore(db, Call, ["connection_id", "end_key"]).returning(Call.id)
     if db.execute(statement, row).first() is None:
         return str(_ended_by(db, item))  # another process wrote the same end a moment ago
-    _plan(db, item, call_id, tellable=who.client_number is not None)
+    plan(db, _ended_call(item, call_id, direction, kind, who.client_number))
     return call_id
-
-
-def _plan(db: SQLConnection, item: NewEnd, call_id: str, *, tellable: bool) -> None:
-    """Queues what the CRM must hear of an ended call."""
-    connection, at = item.connection, item.arrival.at
-    if connection.can(Capability.FINISH) and tellable:
-        # A start that nobody tries just now comes too late: the finish tells the call whole.
-        db.execute(
-            update(Delivery)
-            .where(
-                Delivery.call_id == call_id,
-                Delivery.kind == DeliveryKind.START,
-                Delivery.state == DeliveryState.PENDING,
-                or_(Delivery.claimed_until.is_(None), Delivery.claimed_until < at),
-            )
-            .values(state=DeliveryState.EXPIRED, settled_at=at, error="told with the end of the call")
-        )
-        db.execute(insert(Delivery), [delivery_row(call_id, connection.id, DeliveryKind.FINISH, at)])
-    _plan_recording(db, item, call_id, tellable=tellable)
-
-
-def _plan_recording(db: SQLConnection, item: NewEnd, call_id: str, *, tellable: bool) -> None:
-    event, connection, at = item.event, item.connection, item.arrival.at
-    if event.recfile and (event.disposition == Disposition.ANSWERED or event.billsec):
-        row = {
-            "call_id": call_id,
-            "connection_id": connection.id,
-            "recfile": event.recfile,
-            "state": RecordingState.PENDING,
-            "attempts": 0,
-            "due_at": at,
-            "link_nonce": secrets.token_hex(16),
-            "created_at": at,
-        }
-        db.execute(insert_or_ignore(db, Recording, ["call_id"]), row)
-        if connection.can(Capability.RECORDING) and tellable:
-            waiting = delivery_row(call_id, connection.id, DeliveryKind.RECORDING, at, state=DeliveryState.WAITING)
-            db.execute(insert_or_ignore(db, Delivery, ["call_id", "kind"]), waiting)

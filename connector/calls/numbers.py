@@ -70,6 +70,17 @@ def normal_number(raw: str, region: str) -> str | None:
     return _dialled(digits, region) or digits
 
 
+def readable(number: str) -> str:
+    """`+380987858227` as `+380 98 785 8227`; short and unreadable numbers as they are."""
+    if not number.startswith("+"):
+        return number
+    try:
+        parsed = phonenumbers.parse(number)
+    except NumberParseException:
+        return number
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+
+
 def parties(direction: Direction, number_a: str, number_b: str, region: str) -> Parties:
     """Who is who: A calls B, so the client is A of an incoming call and B of an outgoing one."""
     caller, called = normal_number(number_a, region), normal_number(number_b, region)

@@ -8,17 +8,18 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection as SQLConnection
-from sqlalchemy import bindparam, insert, or_, select, update
+from sqlalchemy import and_, bindparam, func, insert, or_, select, update
 
 from connector.calls.arrivals import Arrival, event_row, keep_event, new_call_id
 from connector.calls.matching import same_parties
-from connector.calls.numbers import Parties
+from connector.calls.numbers import Parties, normal_number
 from connector.connections.store import Connection
 from connector.db import insert_or_ignore
 from connector.delivery.outbox import delivery_row
 from connector.evrotel.parser import StartEvent
-from connector.models import Call, CallState, Delivery, DeliveryKind, InboundEvent
+from connector.models import Call, CallState, Delivery, DeliveryKind, Dial, DialState, InboundEvent
 from crm_adapters.contract import Capability
+from crm_adapters.events import CallKind, Direction
 
 CARD_IS_WORTH = timedelta(seconds=60)
 """A card that comes later than this helps nobody: its start expires."""
@@ -52,11 +53,28 @@ class StartTaken:
     to_tell: bool = False
 
 
+def call_kind(connection: Connection, direction: Direction, number_a: str) -> CallKind:
+    """What a call that nobody asked us for is for: one from an autodial number plays a message."""
+    if direction is not Direction.OUTGOING:
+        return CallKind.NORMAL
+    named = (number.strip() for number in connection.get("autodial_numbers").split(","))
+    region = connection.get("phone_region")
+    caller = normal_number(number_a, region)
+    is_autodial = caller is not None and caller in {normal_number(number, region) for number in named}
+    return CallKind.AUTODIAL if is_autodial else CallKind.NORMAL
+
+
 def write_starts(db: SQLConnection, items: Sequence[NewStart]) -> list[StartTaken]:
     known: dict[tuple[int, str], StartTaken] = {}
-    if orphans := _orphans(db, items):
+    awaited: dict[tuple[int, str], NewStart] = {}
+    if candidates := _candidates(db, items):
         known = _known_calls(db, [_identity(item) for item in items if item.key])
-        known |= _ended_before_their_start(db, [item for item in items if _identity(item) not in known], orphans)
+        unknown = [item for item in items if _identity(item) not in known]
+        asked_for = _asked_for(db, unknown, [row for row in candidates if row.expected])
+        awaited = {_identity(item): item for item in unknown if _identity(item) in asked_for}
+        known |= asked_for
+        unknown = [item for item in unknown if _identity(item) not in known]
+        known |= _ended_before_their_start(db, unknown, [row for row in candidates if row.awaits_start])
     fresh: dict[tuple[int, str], NewStart] = {}
     for item in items:
         if _identity(item) not in known:
@@ -68,9 +86,9 @@ def write_starts(db: SQLConnection, items: Sequence[NewStart]) -> list[StartTake
         known |= _known_calls(db, missing)
     taken = [known[_identity(item)] for item in items]
     _insert_events(db, items, taken)
-    if any(item.parties.client_number and item.connection.can(Capability.CALL_ID) for item, _ in made.values()):
-        _insert_deliveries(db, [(item, taken.call_id) for item, taken in made.values()])
     first = {id(item) for item, _ in made.values()}
+    _insert_deliveries(db, [(item, taken.call_id) for item, taken in made.values()])
+    first |= _register_awaited(db, awaited, known)
     return [
         StartTaken(call_id=it.call_id, callid=it.callid, to_tell=id(item) in first and item.claimed_until is not None)
         for item, it in zip(items, taken, strict=True)
@@ -118,6 +136,7 @@ def _call_row(item: NewStart) -> dict[str, Any]:
         "source": "event",
         "awaits_start": False,
         "note": None if item.parties.client_number else WITHHELD,
+        "kind": call_kind(item.connection, item.event.direction, item.event.number_a),
         "created_at": item.arrival.at,
         "updated_at": item.arrival.at,
     }
@@ -136,18 +155,39 @@ def _insert_events(db: SQLConnection, items: Sequence[NewStart], taken: Sequence
 
 def _insert_deliveries(db: SQLConnection, made: Sequence[tuple[NewStart, str]]) -> None:
     rows = [
-        delivery_row(
-            call_id,
-            item.connection.id,
-            DeliveryKind.START,
-            item.arrival.at,
-            claimed_until=item.claimed_until,
-            expires_at=item.arrival.at + CARD_IS_WORTH,
-        )
+        _start_row(item, call_id)
         for item, call_id in made
         if item.parties.client_number and item.connection.can(Capability.CALL_ID)
     ]
-    db.execute(insert(Delivery), rows)
+    if rows:
+        db.execute(insert(Delivery), rows)
+
+
+def _register_awaited(
+    db: SQLConnection, awaited: dict[tuple[int, str], NewStart], known: dict[tuple[int, str], StartTaken]
+) -> set[int]:
+    """Calls that we were asked to dial and the CRM has not heard of: the starts (by `id`) that are to tell it now."""
+    first: set[int] = set()
+    for identity, item in awaited.items():
+        call_id = known[identity].call_id
+        registered = db.execute(select(Call.crm_call_id).where(Call.id == call_id)).scalar_one()
+        if registered is not None or not item.connection.can(Capability.CALL_ID):
+            continue
+        row = _start_row(item, call_id)
+        if db.execute(insert_or_ignore(db, Delivery, ["call_id", "kind"]).returning(Delivery.id), row).first():
+            first.add(id(item))
+    return first
+
+
+def _start_row(item: NewStart, call_id: str) -> dict[str, Any]:
+    return delivery_row(
+        call_id,
+        item.connection.id,
+        DeliveryKind.START,
+        item.arrival.at,
+        claimed_until=item.claimed_until,
+        expires_at=item.arrival.at + CARD_IS_WORTH,
+    )
 
 
 def _known_calls(db: SQLConnection, identities: Sequence[tuple[int, str]]) -> dict[tuple[int, str], StartTaken]:
@@ -161,7 +201,7 @@ def _known_calls(db: SQLConnection, identities: Sequence[tuple[int, str]]) -> di
     return {(row.connection_id, str(row.start_key)): StartTaken(call_id=row.id, callid=row.callid) for row in rows}
 
 
-_ORPHANS = select(
+_CANDIDATES = select(
     Call.id,
     Call.callid,
     Call.connection_id,
@@ -171,25 +211,70 @@ _ORPHANS = select(
     Call.extension,
     Call.started_at,
     Call.ended_at,
+    Call.expected,
+    Call.awaits_start,
 ).where(
     Call.connection_id.in_(bindparam("connections", expanding=True)),
-    Call.state == CallState.ENDED,
     or_(Call.client_number.in_(bindparam("numbers", expanding=True)), Call.client_number.is_(None)),
     Call.created_at >= bindparam("oldest"),
-    Call.awaits_start.is_(True),
+    or_(
+        and_(Call.state == CallState.ENDED, Call.awaits_start.is_(True)),
+        and_(Call.state == CallState.OPEN, Call.expected.is_(True)),
+    ),
 )
 
 
-def _orphans(db: SQLConnection, items: Sequence[NewStart]) -> Sequence[Any]:
-    """Calls that were made from an end alone, not long ago, and might be those of these starts."""
+def _candidates(db: SQLConnection, items: Sequence[NewStart]) -> Sequence[Any]:
+    """Calls, not long ago, that were made from an end alone or for a request to dial, and might be these starts'."""
     return db.execute(
-        _ORPHANS,
+        _CANDIDATES.order_by(Call.id),
         {
             "connections": list({item.connection.id for item in items}),
             "numbers": list({item.parties.client_number for item in items}),
             "oldest": min(item.arrival.at for item in items) - LATE_START,
         },
     ).all()
+
+
+def _asked_for(
+    db: SQLConnection, items: Sequence[NewStart], expected: Sequence[Any]
+) -> dict[tuple[int, str], StartTaken]:
+    """Calls that we had Evrotel dial: their start belongs to them, once. Of several the oldest with that extension."""
+    found: dict[tuple[int, str], StartTaken] = {}
+    for item in sorted(items, key=_identity):
+        fitting = [row for row in expected if _identity(item) not in found and _is_asked_for(item, row)]
+        for row in sorted(fitting, key=lambda row: row.extension != item.parties.extension):
+            taken = db.execute(
+                update(Call)
+                .where(Call.id == row.id, Call.expected.is_(True), Call.state == CallState.OPEN)
+                .values(
+                    expected=False,
+                    # Where nobody tries to register it now, there is no use in waiting for an ID of the CRM's.
+                    callid=Call.callid if item.claimed_until else func.coalesce(Call.callid, Call.id),
+                    start_key=item.key,
+                    started_at=item.started_at,
+                    line=row.line or item.parties.line,
+                    extension=row.extension or item.parties.extension,
+                    updated_at=item.arrival.at,
+                )
+            )
+            if taken.rowcount:
+                db.execute(update(Dial).where(Dial.call_id == row.id).values(state=DialState.STARTED))
+                callid = db.execute(select(Call.callid).where(Call.id == row.id)).scalar_one()
+                found[_identity(item)] = StartTaken(call_id=row.id, callid=callid)
+                break
+    return found
+
+
+def _is_asked_for(item: NewStart, row: Any) -> bool:
+    theirs, ours = item.parties.extension, row.extension
+    return (
+        row.connection_id == item.connection.id
+        and item.event.direction is Direction.OUTGOING
+        and row.client_number is not None
+        and row.client_number == item.parties.client_number
+        and (theirs is None or ours is None or theirs == ours)
+    )
 
 
 def _ended_before_their_start(

@@ -133,6 +133,20 @@ def keep_installation(database: Database, cipher: Cipher, connection_id: int, ke
         )
 
 
+def note_echo(database: Database, connection_id: int) -> None:
+    """The CRM's test event has come just now."""
+    with database.write() as db:
+        db.execute(update(CRMAccount).where(CRMAccount.connection_id == connection_id).values(echoed_at=now()))
+
+
+def echoed_at(database: Database, connection_id: int) -> datetime | None:
+    """When the CRM's test event last came, None where it never did."""
+    with database.read() as db:
+        return db.execute(
+            select(CRMAccount.echoed_at).where(CRMAccount.connection_id == connection_id)
+        ).scalar_one_or_none()
+
+
 def seal_tokens(cipher: Cipher, tokens: Tokens) -> str:
     return cipher.seal(
         {

@@ -7,15 +7,17 @@ from datetime import timedelta
 import requests
 from sqlalchemy import func, select
 
+from connector.calls.people import unknown_extensions
 from connector.connections.store import Connection
 from connector.db import now
 from connector.deployment import Deployment
 from connector.models import Delivery, DeliveryState, InboundEvent
-from crm_adapters.contract import Finding, FindingStatus
+from crm_adapters.contract import Capability, Finding, FindingStatus
 from crm_adapters.errors import AdapterError
 
 OK, WARNING, ERROR = FindingStatus.OK, FindingStatus.WARNING, FindingStatus.ERROR
 EVROTEL_SECONDS = 5.0
+NAMED = 20
 
 
 def check_connection(deployment: Deployment, connection: Connection) -> list[Finding]:
@@ -27,6 +29,23 @@ def check_connection(deployment: Deployment, connection: Connection) -> list[Fin
         _events(deployment, connection),
         _deliveries(deployment, connection),
         *_crm(deployment, connection),
+        *_unknown_extensions(deployment, connection),
+    ]
+
+
+def _unknown_extensions(deployment: Deployment, connection: Connection) -> list[Finding]:
+    """Inner numbers that calls named and that belong to nobody in the CRM."""
+    unknown = unknown_extensions(deployment, connection) if connection.can(Capability.USERS) else {}
+    if not unknown:
+        return []
+    named = ", ".join(f"{extension} ({number})" for extension, number in list(unknown.items())[:NAMED])
+    return [
+        Finding(
+            name="unknown-extensions",
+            status=WARNING,
+            text=f"calls of the last 30 days named inner numbers that nobody has: {named}",
+            fix=f"such calls go to the default user; connector connection set {connection.name} extensions=EXT=USER",
+        )
     ]
 
 

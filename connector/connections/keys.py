@@ -9,7 +9,7 @@ import phonenumbers
 
 from crm_adapters.addresses import address_parts, is_web_address
 from crm_adapters.registry import DESCRIPTIONS
-from crm_adapters.settings import Field, matching, user_by_extension, web_address
+from crm_adapters.settings import Field, matching, user_by_extension, users_by_line, web_address
 
 _NO_PLACES = {"localtime", "posixrules", "factory"}
 """Names that mean another zone on each machine, or none."""
@@ -125,18 +125,44 @@ CRM_FIELDS = (
         default="incoming",
         choices=("none", "incoming", "all"),
     ),
+    Field(
+        key="line_users",
+        label="Lines and CRM users",
+        help="LINE=CRM_USER_ID+CRM_USER_ID,...: who sees calls to a line whose client has no responsible user.",
+        check=users_by_line,
+    ),
+    Field(
+        key="missed_call_task",
+        label="Call-back task, minutes",
+        help="When the task to call a missed client back is due. 0: no task, only a notice.",
+        default="15",
+        check=_minutes,
+    ),
+    Field(
+        key="callback_extensions",
+        label="Extensions for call-backs",
+        help="Who is called first when a client asks to be called back and nobody is responsible, such as 101,102.",
+        check=matching(r"\d{1,5}(\s*,\s*\d{1,5})*", "extensions such as 101,102"),
+    ),
+    Field(
+        key="routing",
+        label="Choice among extensions",
+        help="How Evrotel picks one of several.",
+        default="rand",
+        choices=("rand", "inline", "all"),
+    ),
+    Field(
+        key="autodial_numbers",
+        label="Autodial numbers",
+        help="The numbers that Evrotel's autodial calls from.",
+        default="001",
+        check=matching(r"\+?\d{1,15}(\s*,\s*\+?\d{1,15})*", "numbers such as 001,002"),
+    ),
 )
 
 LATER_FIELDS = (
-    Field(key="missed_call_task", label="Call-back task, minutes", default="15", check=_minutes),
     Field(key="recordings_mode", label="Recordings", default="keep", choices=("keep", "proxy", "link")),
-    Field(key="routing", label="Choice among extensions", default="rand", choices=("rand", "inline", "all")),
     Field(key="callback_origins", label="Sites of the call-back button", check=_origins),
-    Field(
-        key="callback_extensions",
-        label="Extensions of the call-back button",
-        check=matching(r"\d{1,5}(\s*,\s*\d{1,5})*", "extensions such as 101,102"),
-    ),
     Field(key="callback_hours", label="Working hours of the call-back button", check=_opening_hours),
     Field(key="callback_limits", label="Limits of the call-back button"),
 )

@@ -16,7 +16,7 @@ from connector.delivery.loop import blame_adapter
 from connector.delivery.messages import telling_of
 from connector.delivery.outbox import claimed, release_claim
 from connector.delivery.retry import Verdict
-from connector.delivery.settle import Told, note_try, save_progress, settle
+from connector.delivery.settle import Told, note_try, save_progress, settle, told_of
 from connector.deployment import Deployment
 from connector.models import Call
 from crm_adapters.contract import Capability, Priority, Telling
@@ -77,15 +77,7 @@ def _tell_now(deployment: Deployment, connection: Connection, call_id: str, dead
     telling = telling_of(deployment, connection, row, (deadline - time.monotonic()) / 2)
 
     def told() -> Told:
-        return Told(
-            delivery_id=row.delivery_id,
-            call_id=call_id,
-            kind=row.kind,
-            attempts=row.attempts,
-            failed_at=row.failed_at,
-            telling=telling,
-            milliseconds=int((time.monotonic() - began) * 1000),
-        )
+        return told_of(row, telling, int((time.monotonic() - began) * 1000))
 
     def save(_: Sequence[Telling]) -> None:
         with database.write() as db:

@@ -16,7 +16,7 @@ from connector.db import now
 from connector.delivery import lanes
 from connector.delivery.messages import telling_of
 from connector.delivery.outbox import expire, take_due
-from connector.delivery.settle import Told, put_off, save_progress, settle
+from connector.delivery.settle import Told, put_off, save_progress, settle, told_of
 from connector.deployment import Deployment
 from connector.log import about
 from connector.models import Lane
@@ -26,8 +26,9 @@ from crm_adapters.errors import AdapterError, TryAgain
 logger = logging.getLogger(__name__)
 
 USERS_SECONDS = 5.0
-TELL_SECONDS = 20.0
-"""The longest that one go of up to 50 tellings may take."""
+TELL_SECONDS = 12.0
+"""The longest that one go of up to 50 tellings may take: what hangs then is looked up and made good within half a
+minute."""
 
 
 def work_lane(deployment: Deployment, connection_id: int, owner: str, stop: threading.Event) -> None:
@@ -83,7 +84,7 @@ def _tell(deployment: Deployment, connection: Connection, owner: str, rows: Sequ
     rows, tellings = _readable(deployment, connection, rows)
     if not tellings:
         return []
-    told = {id(telling): _told(row, telling) for row, telling in zip(rows, tellings, strict=True)}
+    told = {id(telling): told_of(row, telling) for row, telling in zip(rows, tellings, strict=True)}
 
     def save(changed: Sequence[Telling]) -> None:
         with deployment.database.write() as db:
@@ -98,7 +99,7 @@ def _tell(deployment: Deployment, connection: Connection, owner: str, rows: Sequ
         logger.exception("connection %s: the adapter failed", connection.name)
         blame_adapter(tellings, error)
     milliseconds = int((time.monotonic() - began) * 1000)
-    return [_told(row, telling, milliseconds) for row, telling in zip(rows, tellings, strict=True)]
+    return [told_of(row, telling, milliseconds) for row, telling in zip(rows, tellings, strict=True)]
 
 
 def _readable(deployment: Deployment, connection: Connection, rows: Sequence[Any]) -> tuple[list[Any], list[Telling]]:
@@ -122,15 +123,3 @@ def blame_adapter(tellings: Sequence[Telling], error: Exception) -> None:
     for telling in tellings:
         known = error if isinstance(error, AdapterError) else TryAgain(f"unexpected {type(error).__name__}")
         telling.error = telling.error or known
-
-
-def _told(row: Any, telling: Telling, milliseconds: int = 0) -> Told:
-    return Told(
-        delivery_id=row.delivery_id,
-        call_id=row.call_id,
-        kind=row.kind,
-        attempts=row.attempts,
-        failed_at=row.failed_at,
-        telling=telling,
-        milliseconds=milliseconds,
-    )

@@ -2,45 +2,85 @@
 
 from __future__ import annotations
 
+import copy
 import ipaddress
-from datetime import datetime
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from connector.calls.people import user_of
+from sqlalchemy import select
+from sqlalchemy.orm import aliased
+
+from connector.calls.numbers import readable
+from connector.calls.people import user_of, users, users_of_line
 from connector.connections.store import Connection
+from connector.db import now
 from connector.deployment import Deployment
-from connector.models import DeliveryKind
+from connector.models import Call, Delivery, DeliveryKind, DeliveryState
 from connector.recordings.content import read_recording
 from connector.recordings.links import link_url
-from crm_adapters.contract import Telling
-from crm_adapters.events import CallEnded, CallStarted, Direction, Disposition, Event, RecordingReady
+from connector.texts import (
+    CALLBACK_FAILED,
+    DIAL_REASONS,
+    MISSED,
+    MISSED_ON_LINE,
+    NOT_DIALLED,
+    RESULTS,
+    TASK_HINT,
+    TASK_TITLE,
+    in_language,
+)
+from crm_adapters.contract import TASK_ID, Telling
+from crm_adapters.events import (
+    CallEnded,
+    CallKind,
+    CallMissed,
+    CallReturned,
+    CallStarted,
+    Direction,
+    Disposition,
+    EmployeeNotice,
+    Event,
+    RecordingReady,
+    WorkflowAnswer,
+)
+
+TASKS_LAST = timedelta(days=30)
+"""So long a task that nobody completed stands for all missed calls of its client."""
 
 
 def telling_of(deployment: Deployment, connection: Connection, row: Any, seconds: float) -> Telling:
     """The telling of one delivery. `row` has the columns of `outbox.take_due`; the CRM may be asked for `seconds`."""
     return Telling(
-        event=_event(deployment, connection, row, seconds), progress=dict(row.progress), crm_call_id=row.crm_call_id
+        event=_EVENTS[row.kind](deployment, connection, row, seconds),
+        progress=dict(row.progress),
+        notes=copy.deepcopy(row.crm_notes),
+        crm_call_id=row.crm_call_id,
+        crm_user_id=row.crm_user_id,
     )
 
 
-def _event(deployment: Deployment, connection: Connection, row: Any, seconds: float) -> Event:
-    match row.kind:
-        case DeliveryKind.START:
-            return CallStarted(**_facts(deployment, connection, row, seconds))
-        case DeliveryKind.FINISH:
-            return CallEnded(
-                **_facts(deployment, connection, row, seconds),
-                ended_at=row.ended_at.astimezone(connection.zone),
-                disposition=Disposition(row.disposition),
-                billsec=row.billsec,
-            )
-        case _:
-            return _recording(deployment, connection, row)
+def _started(deployment: Deployment, connection: Connection, row: Any, seconds: float) -> Event:
+    facts = _facts(deployment, connection, row, seconds)
+    return CallStarted(**facts, show_card=facts["kind"] is not CallKind.AUTODIAL)
+
+
+def _ended(deployment: Deployment, connection: Connection, row: Any, seconds: float) -> Event:
+    return CallEnded(
+        **_facts(deployment, connection, row, seconds),
+        ended_at=row.ended_at.astimezone(connection.zone),
+        disposition=Disposition(row.disposition),
+        billsec=row.billsec,
+        reason=_reason(connection, row),
+    )
 
 
 def _facts(deployment: Deployment, connection: Connection, row: Any, seconds: float) -> dict[str, Any]:
     direction = Direction(row.direction)
+    user_id = user_of(deployment, connection, row.extension, seconds)
+    kind = CallKind(row.call_kind)
+    for_anybody = direction is Direction.INCOMING and not row.extension
     return {
         "call_id": row.call_id,
         "crm_call_id": row.crm_call_id,
@@ -48,11 +88,90 @@ def _facts(deployment: Deployment, connection: Connection, row: Any, seconds: fl
         "client_number": row.client_number,
         "line": row.line,
         "extension": row.extension,
-        "user_id": user_of(deployment, connection, row.extension, seconds),
+        "user_id": user_id,
         "fallback_user_id": connection.get("default_user") or None,
         "started_at": row.started_at.astimezone(connection.zone),
         "create_customer": creates_customer(connection.get("create_customers"), direction),
+        # An autodial number that is somebody's extension is that person.
+        "kind": CallKind.NORMAL if kind is CallKind.AUTODIAL and user_id else kind,
+        "noted_user_id": row.crm_user_id,
+        "line_user_ids": users_of_line(connection, row.line),
+        "employees": frozenset(user.id for user in users(deployment, connection)) if for_anybody else frozenset(),
     }
+
+
+def _missed(deployment: Deployment, connection: Connection, row: Any, seconds: float) -> Event:
+    minutes = int(connection.get("missed_call_task"))
+    wanted = minutes > 0 and not _has_open_task(deployment, connection, row)
+    language, ended_at = connection.get("language"), row.ended_at.astimezone(connection.zone)
+    values = {
+        "number": readable(row.client_number),
+        "time": f"{row.started_at.astimezone(connection.zone):%d.%m %H:%M}",
+    }
+    text = MISSED_ON_LINE if row.line else MISSED
+    if row.direction == Direction.OUTGOING:
+        text = CALLBACK_FAILED
+    notice = in_language(language, text, **values, line=readable(row.line or ""))
+    facts = _facts(deployment, connection, row, seconds)
+    return CallMissed(
+        **facts | {"employees": frozenset(user.id for user in users(deployment, connection))},
+        notice=notice,
+        title=in_language(language, TASK_TITLE, **values),
+        text=f"{notice}. {in_language(language, TASK_HINT)}",
+        deadline=ended_at + timedelta(minutes=minutes) if wanted else None,
+    )
+
+
+def _has_open_task(deployment: Deployment, connection: Connection, row: Any) -> bool:
+    """Whether an earlier missed call of this client has a task that nobody completed."""
+    done = aliased(Delivery)
+    returned = select(done.id).where(done.call_id == Call.id, done.kind == DeliveryKind.RETURNED)
+    with deployment.database.read() as db:
+        kept = db.execute(
+            select(Delivery.progress)
+            .join(Call, Call.id == Delivery.call_id)
+            .where(
+                Call.connection_id == connection.id,
+                Call.client_number == row.client_number,
+                Call.created_at >= now() - TASKS_LAST,
+                Call.id != row.call_id,
+                Delivery.kind == DeliveryKind.TASK,
+                Delivery.state == DeliveryState.DONE,
+                ~returned.exists(),
+            )
+        ).scalars()
+        return any(progress.get(TASK_ID) for progress in kept)
+
+
+def _returned(deployment: Deployment, _: Connection, row: Any, __: float) -> Event:
+    with deployment.database.read() as db:
+        progress = db.execute(
+            select(Delivery.progress).where(Delivery.call_id == row.call_id, Delivery.kind == DeliveryKind.TASK)
+        ).scalar_one_or_none()
+    return CallReturned(call_id=row.call_id, crm_call_id=row.crm_call_id, task_id=(progress or {}).get(TASK_ID))
+
+
+def _notice(_: Deployment, connection: Connection, row: Any, __: float) -> Event:
+    number = readable(row.client_number) if row.client_number else "?"
+    text = in_language(connection.get("language"), NOT_DIALLED, number=number, reason=_reason(connection, row))
+    return EmployeeNotice(call_id=row.call_id, crm_call_id=row.crm_call_id, user_id=row.dial_user_id, text=text)
+
+
+def _workflow(_: Deployment, connection: Connection, row: Any, __: float) -> Event:
+    text = in_language(connection.get("language"), RESULTS[row.disposition], seconds=row.billsec)
+    return WorkflowAnswer(
+        call_id=row.call_id,
+        crm_call_id=row.crm_call_id,
+        ticket=row.dial_key,
+        disposition=Disposition(row.disposition),
+        billsec=row.billsec,
+        text=" ".join(filter(None, (f"{text}.", _reason(connection, row)))),
+    )
+
+
+def _reason(connection: Connection, row: Any) -> str:
+    """Why a call that was asked for was not dialled, for people; empty where it was."""
+    return in_language(connection.get("language"), DIAL_REASONS[row.dial_reason]) if row.dial_reason else ""
 
 
 def creates_customer(rule: str, direction: Direction) -> bool:
@@ -60,7 +179,7 @@ def creates_customer(rule: str, direction: Direction) -> bool:
     return rule == "all" or (rule == "incoming" and direction is Direction.INCOMING)
 
 
-def _recording(deployment: Deployment, connection: Connection, row: Any) -> RecordingReady:
+def _recording(deployment: Deployment, connection: Connection, row: Any, _: float) -> Event:
     settings = deployment.settings
     reachable = reachable_from_outside(settings.public_url, allow_local=settings.allow_local_addresses)
     return RecordingReady(
@@ -86,3 +205,14 @@ def reachable_from_outside(public_url: str, *, allow_local: bool) -> bool:
         return parts.scheme == "https" and ipaddress.ip_address(parts.hostname or "").is_global
     except ValueError:
         return parts.scheme == "https" and "." in (parts.hostname or "") and parts.hostname != "localhost"
+
+
+_EVENTS: Mapping[str, Callable[[Deployment, Connection, Any, float], Event]] = {
+    DeliveryKind.START: _started,
+    DeliveryKind.FINISH: _ended,
+    DeliveryKind.RECORDING: _recording,
+    DeliveryKind.TASK: _missed,
+    DeliveryKind.RETURNED: _returned,
+    DeliveryKind.NOTICE: _notice,
+    DeliveryKind.WORKFLOW: _workflow,
+}

@@ -10,7 +10,7 @@ from sqlalchemy import Connection as SQLConnection
 from sqlalchemy import and_, func, or_, select, update
 from sqlalchemy.orm import aliased
 
-from connector.models import STEPS, Call, CallState, Delivery, DeliveryKind, DeliveryState, Recording
+from connector.models import STEPS, Call, CallState, Delivery, DeliveryKind, DeliveryState, Dial, Recording
 
 MOST_AT_ONCE = 50
 """Deliveries told in one go: Bitrix24's batch and amoCRM's arrays take as many."""
@@ -38,14 +38,17 @@ _Earlier = aliased(Delivery)
 _MAY_GO = and_(
     Delivery.state == DeliveryState.PENDING,
     # An earlier step of the same call goes first, also one that waits or has to be helped by an admin; only a start
-    # that is dead holds up nothing, because the finish tells the call whole.
+    # that is dead holds up nothing, because the finish tells the call whole, and neither do errands.
     ~select(_Earlier.id)
     .where(
         _Earlier.call_id == Delivery.call_id,
         _Earlier.step < Delivery.step,
         or_(
             _Earlier.state.in_([DeliveryState.PENDING, DeliveryState.WAITING]),
-            and_(_Earlier.state == DeliveryState.DEAD, _Earlier.kind != DeliveryKind.START),
+            and_(
+                _Earlier.state == DeliveryState.DEAD,
+                _Earlier.kind.in_([DeliveryKind.FINISH, DeliveryKind.RECORDING]),
+            ),
         ),
     )
     .exists(),
@@ -75,10 +78,17 @@ _WITH_FACTS = (
         Call.ended_at,
         Call.disposition,
         Call.billsec,
+        Call.kind.label("call_kind"),
+        Call.crm_user_id,
+        Call.crm_notes,
         Recording.path.label("recording_path"),
+        Dial.key.label("dial_key"),
+        Dial.user_id.label("dial_user_id"),
+        Dial.reason.label("dial_reason"),
     )
     .join(Call, Call.id == Delivery.call_id)
     .outerjoin(Recording, Recording.call_id == Call.id)
+    .outerjoin(Dial, Dial.call_id == Call.id)
 )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from crm_adapters.errors import AccountTrouble, AdapterError, NotSent, NotSupported, Refused, SignInRefused
+from crm_adapters.errors import AccountTrouble, AdapterError, Held, NotSent, NotSupported, Refused, SignInRefused
 
 DELIVERY_WAITS = (2, 5, 15, 60, 300, 900, 1800, 3600, 7200, 14400, 28800, 43200, 86400, 86400, 86400, 86400)
 """Seconds before the next try of one delivery that fails by itself: 5 days in all, then it is dead."""
@@ -29,6 +29,8 @@ class Verdict(StrEnum):
     """The connection is paused until a person acts; the delivery keeps its tries."""
     AGAIN = "again"
     """It goes again at once, with all its tries."""
+    HELD = "held"
+    """It goes again when the CRM runs it again, with all its tries; the others go on."""
     LATER = "later"
     DEAD = "dead"
 
@@ -50,6 +52,8 @@ def decide(error: AdapterError, attempts: int, jitter: float, *, own_fault: bool
         return Decision(verdict=Verdict.ACCOUNT)
     if isinstance(error, NotSent):
         return Decision(verdict=Verdict.AGAIN)
+    if isinstance(error, Held):
+        return Decision(verdict=Verdict.HELD, wait=timedelta(seconds=max(error.retry_after, 0.0)))
     if isinstance(error, Refused | NotSupported) or attempts > len(DELIVERY_WAITS):
         return Decision(verdict=Verdict.DEAD)
     return Decision(verdict=Verdict.LATER, wait=_spread(DELIVERY_WAITS[attempts - 1], jitter))

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Told:
-    """One telling and the delivery it belongs to. `attempts` and `failed_at` are from before this try."""
+    """One telling and the delivery it belongs to. `attempts`, `failed_at` and `known_...` are from before this try."""
 
     delivery_id: int
     call_id: str
@@ -32,13 +32,30 @@ class Told:
     attempts: int
     failed_at: datetime | None
     telling: Telling
+    known_notes: dict[str, Any]
+    known_user_id: str | None
     milliseconds: int = 0
+
+
+def told_of(row: Any, telling: Telling, milliseconds: int = 0) -> Told:
+    """The telling of a delivery; `row` has the columns of `outbox.take_due`."""
+    return Told(
+        delivery_id=row.delivery_id,
+        call_id=row.call_id,
+        kind=row.kind,
+        attempts=row.attempts,
+        failed_at=row.failed_at,
+        telling=telling,
+        known_notes=row.crm_notes,
+        known_user_id=row.crm_user_id,
+        milliseconds=milliseconds,
+    )
 
 
 def save_progress(db: SQLConnection, told: Sequence[Told]) -> None:
     """Keeps what a later try must know, before the next step is taken."""
     for each in told:
-        _save_crm_call_id(db, each)  # the call before its delivery, as an end does: else the two deadlock
+        _save_call(db, each)  # the call before its delivery, as an end does: else the two deadlock
         db.execute(update(Delivery).where(Delivery.id == each.delivery_id).values(progress=each.telling.progress))
 
 
@@ -124,14 +141,22 @@ def _own_fault(each: Told, answered: bool, answered_at: datetime | None) -> bool
     return answered or bool(answered_at and answered_at > each.failed_at)
 
 
-def _save_crm_call_id(db: SQLConnection, each: Told) -> None:
-    crm_call_id = each.telling.crm_call_id
+def _save_call(db: SQLConnection, each: Told) -> None:
+    """Keeps what the CRM said of the call, where that is new."""
+    telling = each.telling
+    crm_call_id = telling.crm_call_id
+    changes: dict[str, Any] = {}
+    if telling.notes != each.known_notes:
+        changes["crm_notes"] = telling.notes
+    if telling.crm_user_id and telling.crm_user_id != each.known_user_id:
+        changes["crm_user_id"] = telling.crm_user_id
     if crm_call_id:
-        db.execute(
-            update(Call)
-            .where(Call.id == each.call_id, func.coalesce(Call.crm_call_id, "") != crm_call_id)
-            .values(crm_call_id=crm_call_id, callid=func.coalesce(Call.callid, crm_call_id))
-        )
+        changes |= {"crm_call_id": crm_call_id, "callid": func.coalesce(Call.callid, crm_call_id)}
+    if changes:
+        where = [Call.id == each.call_id]
+        if set(changes) == {"crm_call_id", "callid"}:
+            where.append(func.coalesce(Call.crm_call_id, "") != crm_call_id)
+        db.execute(update(Call).where(*where).values(changes))
 
 
 def _done(db: SQLConnection, each: Told, at: datetime) -> None:
@@ -181,6 +206,8 @@ def _changes(decision: Decision, attempts: int, at: datetime) -> dict[str, Any]:
             return {"state": DeliveryState.DEAD, "attempts": attempts, "settled_at": at}
         case Verdict.LATER:
             return {"attempts": attempts, "due_at": at + decision.wait}
+        case Verdict.HELD:
+            return {"due_at": at + decision.wait}
         case _:
             return {"due_at": at}
 

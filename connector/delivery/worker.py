@@ -14,6 +14,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor as ClockThreads
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from connector.calls.people import refresh_all
+from connector.click_to_call.dialling import work_dials
 from connector.db import Unavailable, now
 from connector.delivery import lanes
 from connector.delivery.keepalive import keep_accounts_alive
@@ -30,6 +31,8 @@ from connector.recordings.sweep import sweep
 logger = logging.getLogger(__name__)
 
 LANES_AT_ONCE = 8
+DIALS_AT_ONCE = 24
+"""Requests to Evrotel at once: one that plays a message lasts as long as the call."""
 
 
 class Worker:
@@ -43,6 +46,7 @@ class Worker:
         self._dispatching = threading.Lock()
         self._lanes = ThreadPoolExecutor(LANES_AT_ONCE, thread_name_prefix="lane")
         self._recordings = ThreadPoolExecutor(RECORDINGS_AT_ONCE, thread_name_prefix="recording")
+        self._dials = ThreadPoolExecutor(DIALS_AT_ONCE, thread_name_prefix="dial")
 
     def run(self) -> None:
         """Works until `stop` is set, then finishes what is in flight."""
@@ -66,6 +70,7 @@ class Worker:
             (self.dispatch, 1),
             (self.renew_leases, 3),
             (self.fetch_recordings, 1),
+            (self.dial, 1),
             (lambda: refresh_all(deployment), 5),
             (lambda: keep_accounts_alive(deployment), 12 * 3600),
             (lambda: purge(deployment), 3600),
@@ -73,8 +78,18 @@ class Worker:
         ]
 
     def _wake(self) -> None:
+        self.dial()
         self.dispatch()
         self.fetch_recordings()
+
+    def dial(self) -> None:
+        """Has Evrotel asked for the calls that somebody wants."""
+        if not self._stop.is_set():
+            work_dials(self._deployment, self._submit_dial)
+
+    def _submit_dial(self, job: Callable[[], None]) -> None:
+        if not self._stop.is_set():
+            self._dials.submit(_guarded(job))
 
     def fetch_recordings(self) -> None:
         """Has the recordings that are due fetched."""
@@ -115,6 +130,7 @@ class Worker:
         """Leases are renewed until the last telling is settled; recordings that wait are given back."""
         clock.pause()
         self._recordings.shutdown(wait=False, cancel_futures=True)
+        self._dials.shutdown(wait=False, cancel_futures=True)
         renewing = threading.Event()
 
         def renew() -> None:

@@ -1,0 +1,57 @@
+"""What is written into CRMs for people to read, in the connection's language; translated with the panel's texts."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from babel.support import NullTranslations, Translations
+
+_FOLDER = Path(__file__).parent / "panel" / "translations"
+
+
+def _(text: str) -> str:
+    """Marks a text for translation."""
+    return text
+
+
+MISSED = _("Missed call from %(number)s at %(time)s")
+MISSED_ON_LINE = _("Missed call from %(number)s at %(time)s, to %(line)s")
+CALLBACK_FAILED = _("%(number)s asked to be called back at %(time)s and was not reached")
+TASK_TITLE = _("Call back: %(number)s, %(time)s")
+TASK_HINT = _("It is done by itself when the client is reached.")
+NOT_DIALLED = _("The call to %(number)s was not made. %(reason)s")
+
+DIAL_REASONS = {
+    "no_extension": _("No inner number is known for the employee: it is set in the CRM's telephony users."),
+    "no_billcode": _("The connection's billcode is not set."),
+    "no_number": _("This number can't be dialled."),
+    "refused": _("Evrotel refused it."),
+    "unreachable": _("Evrotel does not answer."),
+    "no_start": _("Evrotel did not begin the call within two minutes."),
+    "too_late": _("It came too late to be of use."),
+    "busy": _("The line is busy."),
+    "no_answer": _("Nobody answered."),
+    "congestion": _("The network is busy."),
+}
+"""By `Dial.reason`, which is also what a robot's workflow is told."""
+
+RESULTS = {
+    "answered": _("The client was reached, %(seconds)s s of talk"),
+    "busy": _("The client's line is busy"),
+    "no_answer": _("No answer"),
+    "congestion": _("The network is busy"),
+    "failed": _("The call failed"),
+}
+"""By disposition."""
+
+
+def in_language(language: str, text: str, **values: object) -> str:
+    """The text in `uk`, `ru` or `en`, with its values put in."""
+    translated: str = _translations(language).gettext(text)
+    return translated % values if values else translated
+
+
+@cache
+def _translations(language: str) -> NullTranslations:
+    return Translations.load(str(_FOLDER), [language])

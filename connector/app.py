@@ -12,6 +12,7 @@ from connector.api import views as api
 from connector.connections.store import NoSuchConnection
 from connector.deployment import EXTENSION, Deployment
 from connector.evrotel import receiver
+from connector.frame import views as frame
 from connector.panel import setup as panel
 from connector.recordings import views as recordings
 from connector.settings import Settings
@@ -50,6 +51,7 @@ def create_app(settings: Settings, deployment: Deployment | None = None) -> Flas
     app.register_blueprint(health.blueprint)
     api.register(app)
     panel.register(app)
+    app.register_blueprint(frame.blueprint)
     app.register_blueprint(doors.blueprint)  # last: its rule is the widest
     app.register_error_handler(NoSuchConnection, _no_such_connection)
     app.register_error_handler(HTTPException, _plain_error)  # the panel's pages and the HTTP API have their own

@@ -3,29 +3,41 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from datetime import timedelta
+import uuid
 
-from flask import Blueprint, Response, abort, render_template, request
-from flask_babel import force_locale
+from flask import Blueprint, Response, abort, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from connector.calls.people import refresh
-from connector.connections.accounts import account_key, keep_installation
+from connector.calls.plans import ROBOT
+from connector.click_to_call.requests import CALLBACK, CLICK, DialRequest, ask_to_dial
+from connector.connections.accounts import account_key, keep_installation, note_echo
 from connector.connections.store import Connection
 from connector.deployment import Deployment, deployment
+from connector.frame.installing import installing_page, set_up
+from connector.frame.pages import calls_page
+from connector.frame.passes import FramePass
 from connector.locks import Lock, locked_by
 from connector.panel.language import LANGUAGES
-from crm_adapters.contract import DoorAnswer, DoorRefused, DoorRequest, Ignored, Installed, Opened, Uninstalled
+from crm_adapters.contract import (
+    CallbackWanted,
+    ClickToCall,
+    DoorAnswer,
+    DoorRefused,
+    DoorRequest,
+    Echo,
+    FindingStatus,
+    Ignored,
+    Installed,
+    Opened,
+    RobotCall,
+    Uninstalled,
+)
 from crm_adapters.errors import AccountTrouble, AdapterError
 from crm_adapters.registry import DESCRIPTIONS
 
 logger = logging.getLogger(__name__)
 
 blueprint = Blueprint("doors", __name__)
-
-NOBODY = "'none'"
-USERS_SECONDS = 5.0
 
 
 @blueprint.route("/<crm>/<name>/<door>", methods=["GET", "POST"])
@@ -43,7 +55,10 @@ def open_door(crm: str, name: str, door: str) -> Response:
     if not here.open_doors.enter():
         return _text(503, "Too many are at the door, try again in a moment")  # a stranger's knocking asks the CRM too
     try:
-        answer = here.adapter(connection).open_door(_plain_request(door))
+        asked = _plain_request(door)
+        if any("\0" in text for pairs in (asked.query, asked.form) for pair in pairs.items() for text in pair):
+            return _text(400, "The request has characters that no text has")
+        answer = here.adapter(connection).open_door(asked)
         return _act(here, connection, answer)
     except RequestEntityTooLarge:
         return _text(413, "The request is over 64 KiB")
@@ -74,15 +89,56 @@ def _act(here: Deployment, connection: Connection, answer: DoorAnswer) -> Respon
         case Installed():
             return _installed(here, connection, answer)
         case Opened():
-            return _framed_page(connection, (), answer.frame_ancestor)
-        case Uninstalled():
-            here.connections.pause(connection.id, by="connector", reason=answer.reason)
-            return _text(200, "OK")
-        case Ignored():
-            return _text(200, "OK")
+            return calls_page(here, connection, _pass(connection, answer))
         case DoorRefused():
             logger.warning("connection %s: refused at a door: %s", connection.name, answer.text)
             return _text(answer.status, answer.text)
+        case _:
+            _take(here, connection, answer)
+            return _text(200, "OK")
+
+
+def _take(
+    here: Deployment,
+    connection: Connection,
+    said: ClickToCall | CallbackWanted | RobotCall | Echo | Uninstalled | Ignored,
+) -> None:
+    """What a CRM's server tells: kept before it is answered, done in the background."""
+    match said:
+        case ClickToCall():
+            ask_to_dial(
+                here.database,
+                connection,
+                DialRequest(
+                    key=said.key,
+                    origin=CLICK,
+                    number=said.number,
+                    user_id=said.user_id,
+                    crm_call_id=said.crm_call_id,
+                ),
+            )
+        case CallbackWanted():
+            wanted = DialRequest(
+                key=f"{CALLBACK}-{uuid.uuid4()}",
+                origin=CALLBACK,
+                number=said.number,
+                line=said.line,
+                notes=dict(said.notes),
+            )
+            ask_to_dial(here.database, connection, wanted)
+        case RobotCall():
+            robot = DialRequest(
+                key=said.ticket,
+                origin=ROBOT,
+                number=said.number,
+                user_id=said.user_id or None,
+                mediafile=said.mediafile or None,
+            )
+            ask_to_dial(here.database, connection, robot)
+        case Echo():
+            note_echo(here.database, connection.id)
+        case Uninstalled():
+            here.connections.pause(connection.id, by="connector", reason=said.reason)
 
 
 def _installed(here: Deployment, connection: Connection, installed: Installed) -> Response:
@@ -92,25 +148,28 @@ def _installed(here: Deployment, connection: Connection, installed: Installed) -
         logger.warning("connection %s: another account than the bound one tried to install", connection.name)
         return _text(403, "This connection belongs to another account")
     keep_installation(here.database, here.cipher, connection.id, installed.account_key, installed.tokens)
-    refresh(here, connection, timedelta(0), USERS_SECONDS)
     if connection.paused_by != "admin":
         here.connections.resume(connection.id)
     logger.info("connection %s: the application was installed", connection.name)
-    return _framed_page(connection, installed.scripts, installed.frame_ancestor)
+    if installed.opened is None:
+        failed = [step.text for step in set_up(here, connection) if step.status is FindingStatus.ERROR]
+        return _text(200, "; ".join(failed) or "OK")
+    given = _pass(connection, installed.opened)
+    if installed.finishes or bound is None or connection.paused_by == "connector":
+        return installing_page(here, connection, given, finishes=installed.finishes)
+    return calls_page(here, connection, given)
 
 
-def _framed_page(connection: Connection, scripts: Sequence[str], frame_ancestor: str) -> Response:
-    """What the CRM's frame shows; with `scripts` it also tells the CRM that the installation is complete."""
-    language = _language(connection)
-    with force_locale(language):
-        page = Response(render_template("panel/installed.html", scripts=scripts, language=language))
-    sources = " ".join(("'self'", *scripts))
-    page.headers["Content-Security-Policy"] = (
-        f"default-src 'none'; script-src {sources}; style-src 'self'; img-src 'self' data:; base-uri 'none'; "
-        f"form-action 'none'; frame-ancestors {frame_ancestor or NOBODY}"
+def _pass(connection: Connection, opened: Opened) -> FramePass:
+    return FramePass(
+        connection=connection.name,
+        user_id=opened.user_id,
+        is_admin=opened.is_admin,
+        language=_language(connection),
+        frame_ancestor=opened.frame_ancestor,
+        script=opened.script,
+        number=opened.number,
     )
-    page.headers["Cache-Control"] = "no-store"
-    return page
 
 
 def _language(connection: Connection) -> str:

@@ -17,6 +17,7 @@ class Lock(StrEnum):
     ADAPTER = "the adapter's own proof, named by its Door"
     API_KEY = "a key of the connection's HTTP API"
     OPERATOR = "loopback, or any API key"
+    FRAME_PASS = "a signed pass of an hour, given to a user whom the CRM has verified"  # noqa: S105 - as above
     SIGNED_LINK = "an unguessable signature"
     SIGN_IN = "the door where one signs in: rate limited"
     SESSION = "a signed-in panel user"

@@ -1,7 +1,8 @@
 """Collects for translation what the panel shows of the settings: their labels, help, and what a value should be.
 
 An extractor of Babel's (https://babel.pocoo.org/en/latest/messages.html#writing-extraction-methods), named in
-babel.cfg: it takes `Field(label=, help=)`, `matching(pattern, meaning)` and `raise ValueError(text)` from source code.
+babel.cfg: it takes `Field(label=, help=)`, `matching(pattern, meaning)`, `_pairs(value, key, value, meaning)` and
+`raise ValueError(text)` from source code.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ def _texts(call: ast.Call) -> Iterator[str]:
         candidates = [keyword.value for keyword in call.keywords if keyword.arg in {"label", "help"}]
     elif name == "matching":
         candidates = call.args[1:2]
+    elif name == "_pairs":
+        candidates = call.args[3:4]
     elif name == "ValueError":
         candidates = call.args[:1]
     for candidate in candidates:

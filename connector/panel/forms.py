@@ -86,7 +86,7 @@ def connection_form(crm: str, connection: Connection | None) -> FlaskForm:
             render_kw={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"},
         )
     for setting in fields_of(crm):
-        fields[setting.key] = _field(setting, connection)
+        fields[setting.key] = setting_field(setting, connection)
         if setting.secret and connection is not None and connection.values.get(setting.key):
             fields[CLEAR + setting.key] = BooleanField(lazy_gettext("Forget the kept value"))
     return type("ConnectionForm", (FlaskForm,), fields)()
@@ -104,7 +104,8 @@ def given_values(form: FlaskForm, crm: str) -> dict[str, str]:
     return values
 
 
-def _field(setting: Setting, connection: Connection | None) -> Field:
+def setting_field(setting: Setting, connection: Connection | None) -> Field:
+    """The field of a form for a setting, filled with what is kept, unless that is secret."""
     kept = connection.values.get(setting.key, "") if connection else ""
     common: dict[str, Any] = {
         "label": lazy_gettext(setting.label),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from flask_babel import gettext, lazy_gettext
 
+from connector.texts import DIAL_REASONS
+
 DIRECTIONS = {"incoming": lazy_gettext("Incoming"), "outgoing": lazy_gettext("Outgoing")}
 
 DISPOSITIONS = {
@@ -23,7 +25,21 @@ KINDS = {
     "start": lazy_gettext("Start of the call"),
     "finish": lazy_gettext("End of the call"),
     "recording": lazy_gettext("Recording"),
+    "task": lazy_gettext("Task to call back"),
+    "returned": lazy_gettext("Task done"),
+    "notice": lazy_gettext("Notice to the employee"),
+    "workflow": lazy_gettext("Answer to the robot"),
 }
+
+STEPS = {
+    "tokens": lazy_gettext("Sign-in"),
+    "events": lazy_gettext("Events"),
+    "lines": lazy_gettext("Lines"),
+    "users": lazy_gettext("Employees"),
+    "placement": lazy_gettext("Call card"),
+    "robots": lazy_gettext("Automation"),
+}
+"""Steps of setting an application up; what has no name here is shown by its own."""
 
 DELIVERY_STATES = {
     "waiting": (lazy_gettext("Waiting for the recording"), "secondary"),
@@ -61,6 +77,8 @@ CHOICES = {
     "none": lazy_gettext("for nobody"),
     "incoming": lazy_gettext("for incoming calls"),
     "all": lazy_gettext("for all calls"),
+    "rand": lazy_gettext("at random"),
+    "inline": lazy_gettext("one after the other"),
     "bsp": lazy_gettext("Standard library (BSP)"),
     "unf": lazy_gettext("Small business management (UNF)"),
 }
@@ -76,6 +94,8 @@ ALL = {
     "ROLES": ROLES,
     "FINDINGS": FINDINGS,
     "RECORDING_STATES": RECORDING_STATES,
+    "STEPS": STEPS,
+    "DIAL_REASONS": DIAL_REASONS,
 }
 """For the templates."""
 

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import phonenumbers
 from babel.dates import format_datetime
 from flask import Flask, has_request_context, request
 from flask_babel import Babel, get_locale
 from flask_login import current_user
+
+from connector.calls.numbers import readable
 
 LANGUAGES = {"uk": "Українська", "ru": "Русский", "en": "English"}
 DEFAULT = "uk"
@@ -57,14 +58,8 @@ def iso_time(moment: datetime) -> str:
 
 
 def phone(number: str | None) -> str:
-    """`+380987858227` as `+380 98 785 8227`; short and unreadable numbers as they are."""
-    if not number or not number.startswith("+"):
-        return number or "–"
-    try:
-        parsed = phonenumbers.parse(number)
-    except phonenumbers.NumberParseException:
-        return number
-    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+    """`+380987858227` as `+380 98 785 8227`; a dash where there is none."""
+    return readable(number) if number else "–"
 
 
 def clock(seconds: int | None) -> str:

@@ -18,6 +18,7 @@ from connector.models import (
     Customer,
     Delivery,
     DeliveryState,
+    Dial,
     InboundEvent,
     Recording,
 )
@@ -94,6 +95,29 @@ def call_row(database: Database, scope: Scope, call_id: str) -> Row[Any] | None:
     )
     with database.read() as db:
         return db.execute(query).first()
+
+
+def framed_calls(
+    database: Database, connection_id: int, *, mine: tuple[str | None, str] | None, number: str | None
+) -> Sequence[Row[Any]]:
+    """The latest calls of a connection with their recordings' and dials' states, newest first.
+
+    `mine` leaves those of one employee, by extension or by the CRM's user ID; `number` those of one client.
+    """
+    query = (
+        _CALLS.add_columns(Recording.state.label("recording_state"), Dial.reason.label("dial_reason"))
+        .outerjoin(Recording, Recording.call_id == Call.id)
+        .outerjoin(Dial, Dial.call_id == Call.id)
+        .where(Call.connection_id == connection_id)
+    )
+    if mine is not None:
+        extension, user_id = mine
+        own = Call.crm_user_id == user_id
+        query = query.where(or_(own, Call.extension == extension) if extension else own)
+    if number is not None:
+        query = query.where(Call.client_number == number)
+    with database.read() as db:
+        return db.execute(query.order_by(Call.started_at.desc(), Call.id.desc()).limit(PAGE)).all()
 
 
 def calls_changed_since(database: Database, moment: datetime) -> list[ChangedCall]:

@@ -32,6 +32,7 @@ TURNED_AWAY = {
     Lock.EVROTEL_TOKEN: {401},
     Lock.API_KEY: {401},
     Lock.OPERATOR: {401},
+    Lock.FRAME_PASS: {401},
     Lock.SIGNED_LINK: {404},
     Lock.SETUP_TOKEN: {400, 404},  # no set-up token is set: there is no such page; 400 as below
     Lock.ADAPTER: {400, 401, 403, 404, 405},

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.emulators.bitrix24 import Bitrix24
-from tests.emulators.evrotel import Recordings
+from tests.emulators.evrotel import Recordings, WebApps
 from tests.running import Installation
+from tests.served import Served
 
 
 @pytest.fixture
@@ -44,3 +45,21 @@ def running(installation: Installation, portal: Bitrix24, recordings: Recordings
 
 
 Fixture = Callable[..., object]
+
+
+@pytest.fixture
+def evrotel_apps() -> Iterator[WebApps]:
+    with WebApps() as apps:
+        yield apps
+
+
+@pytest.fixture
+def served(tmp_path: Path, portal: Bitrix24, recordings: Recordings, evrotel_apps: WebApps) -> Iterator[Served]:
+    """Web and worker in this process, the application installed; what an emulator swallows must not have happened."""
+    urls = {"evrotel_api_url": evrotel_apps.url, "evrotel_dial_url": evrotel_apps.dial_url}
+    with Served(tmp_path, portal, **urls) as served:
+        served.connect(evrotel_recordings_url=recordings.url)
+        served.install()
+        served.work()
+        yield served
+    assert portal.violations == []

@@ -66,7 +66,7 @@ def test_an_employee_opens_the_application_and_changes_nothing(installation: Ins
     query, form = portal.install_form(user_id=2)
     opened = requests.post(f"{installation.url}/bitrix24/acme/app", params=query, data=form, timeout=20)
     assert opened.status_code == 200
-    assert "api.bitrix24.com" not in opened.text
+    assert "installed.js" not in opened.text
     assert f"frame-ancestors {portal.portal_url}" in opened.headers["Content-Security-Policy"]
 
 

@@ -1,4 +1,4 @@
-// Tells the portal that the installation is complete; until then it delivers no events to the application.
+// Tells the portal, once and last, that the installation is complete: until then it delivers no events.
 "use strict";
 if (window.BX24) {
   window.BX24.init(() => window.BX24.installFinish());

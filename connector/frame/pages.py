@@ -1,0 +1,104 @@
+"""What the pages in a frame show, and the headers that let them stand in that one frame only."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Response, render_template
+from flask_babel import force_locale
+from flask_wtf import FlaskForm
+
+from connector.calls.numbers import normal_number
+from connector.calls.people import extension_of, unknown_extensions, users
+from connector.connections.store import Connection
+from connector.deployment import Deployment
+from connector.frame.lines import lines_seen
+from connector.frame.passes import FramePass, sign_pass
+from connector.panel import queries
+from connector.recordings.links import link_path
+from crm_adapters.settings import parse_user_by_extension
+
+ASKING_SECONDS = 3.0
+NOBODY = "'none'"
+
+
+def framed(page: Response, given: FramePass) -> Response:
+    """The page with headers that let the CRM's site, and no other, show it in a frame."""
+    sources = f"'self' {given.script}".strip()
+    page.headers["Content-Security-Policy"] = (
+        f"default-src 'none'; script-src {sources}; style-src 'self'; img-src 'self' data:; media-src 'self'; "
+        f"connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors {given.frame_ancestor or NOBODY}"
+    )
+    page.headers["Cache-Control"] = "no-store"
+    return page
+
+
+def shown(here: Deployment, template: str, given: FramePass, status: int = 200, **values: Any) -> Response:
+    """A page in the language of the pass, with a fresh pass for its forms."""
+    with force_locale(given.language):
+        text = render_template(
+            template,
+            given=given,
+            language=given.language,
+            frame_pass=sign_pass(here.settings.secret_keys, given),
+            **values,
+        )
+    return framed(Response(text, status=status, mimetype="text/html"), given)
+
+
+def calls_page(here: Deployment, connection: Connection, given: FramePass) -> Response:
+    """An employee's own calls, an administrator's all; in a call's card those of its client."""
+    number = normal_number(given.number, connection.get("phone_region")) if given.number else None
+    extension = extension_of(here, connection, given.user_id, ASKING_SECONDS)
+    mine = None if given.is_admin or number else (extension, given.user_id)
+    rows = queries.framed_calls(here.database, connection.id, mine=mine, number=number)
+    heard = {
+        row.id: link_path(here, row.id)
+        for row in rows
+        if given.is_admin or (extension and row.extension == extension) or row.crm_user_id == given.user_id
+    }
+    names = {user.id: user.name for user in users(here, connection)}
+    return shown(
+        here, "frame/calls.html", given, calls=rows, heard=heard, names=names, zone=connection.zone, extension=extension
+    )
+
+
+def settings_page(
+    here: Deployment, connection: Connection, given: FramePass, form: FlaskForm, *, saved: bool = False
+) -> Response:
+    """Inner numbers found, missing and doubled, the lines, and the rules, which can be changed."""
+    people = users(here, connection)
+    by_extension: dict[str, list[str]] = defaultdict(list)
+    for user in people:
+        if user.extension:
+            by_extension[user.extension].append(user.name)
+    names = {user.id: user.name for user in people}
+    own = {
+        extension: names.get(user, user)
+        for extension, user in parse_user_by_extension(connection.get("extensions")).items()
+    }
+    return shown(
+        here,
+        "frame/settings.html",
+        given,
+        400 if form.errors else 200,
+        form=form,
+        saved=saved,
+        numbers=_numbers(by_extension, own),
+        without=[user.name for user in people if not user.extension and user.id not in _users_of(connection)],
+        unknown=unknown_extensions(here, connection),
+        lines=lines_seen(here, connection),
+    )
+
+
+def _users_of(connection: Connection) -> set[str]:
+    return set(parse_user_by_extension(connection.get("extensions")).values())
+
+
+def _numbers(by_extension: Mapping[str, list[str]], own: Mapping[str, str]) -> list[tuple[str, str, bool]]:
+    """Each inner number, whose it is, and whether others have it too; the connection's own mapping wins."""
+    found = {extension: (", ".join(names), len(names) > 1) for extension, names in by_extension.items()}
+    found |= {extension: (name, False) for extension, name in own.items()}
+    return [(extension, *found[extension]) for extension in sorted(found)]

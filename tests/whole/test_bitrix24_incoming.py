@@ -1,0 +1,199 @@
+"""Who sees the card of an incoming call, whom it is logged for, and what a missed one leaves behind."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from connector.calls.people import refresh
+from tests.emulators.bitrix24 import Bitrix24
+from tests.emulators.bitrix24.state import Activity, Call
+from tests.emulators.evrotel import WebApps
+from tests.running import wait_for
+from tests.served import Served
+
+LINE, CLIENT, STRANGER = "0443334455", "0987858227", "0501112233"
+KYIV = ZoneInfo("Europe/Kyiv")
+
+
+_seconds = itertools.count()
+
+
+def local_now() -> str:
+    """A time of its own for each call: the same numbers at the same second are the same call."""
+    moment = datetime.now(KYIV) - timedelta(seconds=60) + timedelta(seconds=next(_seconds))
+    return moment.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def play(served: Served, client: str, ours: str, direction: str = "i", **end: Any) -> str:
+    """A whole call; missed unless `end` says otherwise."""
+    evrotel = served.transmitter()
+    start = evrotel.start(*((client, ours) if direction == "i" else (ours, client)), direction, calldate=local_now())
+    assert start.status == 200
+    wait_for(lambda: any(call.call_id == start.callid for call in served.portal.calls))
+    values = {"calldate": None} | {"billsec": "0", "disposition": "NO ANSWER", "recfile": "NULL"} | end
+    evrotel.end(start.callid, direction, **values)
+    return start.callid
+
+
+def todos(portal: Bitrix24) -> list[Activity]:
+    return [each for each in portal.account.activities if each.kind == "TODO"]
+
+
+def call_of(portal: Bitrix24, callid: str) -> Call:
+    return portal.account.calls[callid]
+
+
+def test_a_call_to_a_line_goes_to_the_clients_responsible(served: Served, portal: Bitrix24) -> None:
+    call = call_of(portal, play(served, CLIENT, LINE))
+    wait_for(lambda: call.finished)
+    assert (call.user_id, call.shown_to, call.finished_by) == (3, [3], 3)
+    assert (call.status_code, call.duration, call.line_number) == ("304", 0, "+380443334455")
+
+
+def test_a_responsible_who_was_dismissed_gets_no_calls(served: Served, portal: Bitrix24) -> None:
+    portal.dismiss(3)
+    refused = call_of(portal, play(served, CLIENT, LINE))
+    assert (refused.user_id, refused.show) == (1, True)
+    refresh(served.deployment, served.deployment.connections.get("acme"), timedelta(0), 5)
+    asked = portal.request_count("telephony.externalCall.register")
+    assert call_of(portal, play(served, CLIENT, LINE)).user_id == 1
+    assert portal.request_count("telephony.externalCall.register") == asked + 1
+
+
+def test_a_line_s_group_sees_the_card_until_the_call_ends(served: Served, portal: Bitrix24) -> None:
+    served.set(line_users="044 333 44 55=2+3+1".replace(" ", ""), bitrix24_line_sources="+380443334455=CALL")
+    time.sleep(1.1)
+    evrotel = served.transmitter()
+    start = evrotel.start(STRANGER, LINE, calldate=local_now())
+    [call] = portal.calls
+    assert (start.callid, call.user_id) == (call.call_id, 2)
+    wait_for(lambda: len(call.shown_to) == 3)
+    assert (sorted(call.shown_to), call.created[0].source) == ([1, 2, 3], "CALL")
+    evrotel.end(start.callid, numberA=STRANGER, numberB="102", billsec="7", recfile="NULL")
+    wait_for(lambda: call.finished)
+    assert (sorted(call.hidden_from), call.finished_by) == ([1, 3, 3], 3)
+    assert call.created[0].assigned_by_id == 3
+
+
+def test_an_unknown_extension_goes_to_the_default_user_and_is_listed(served: Served, portal: Bitrix24) -> None:
+    served.set(default_user="2")
+    time.sleep(1.1)
+    assert call_of(portal, play(served, CLIENT, "555")).user_id == 2
+    [finding] = [each for each in served.check() if each.name == "unknown-extensions"]
+    assert "555" in finding.text
+    assert finding.fix
+
+
+def test_a_missed_client_is_one_notice_and_one_thing_to_do_until_somebody_calls_back(
+    served: Served, portal: Bitrix24
+) -> None:
+    before = datetime.now(KYIV)
+    first = call_of(portal, play(served, CLIENT, LINE, billsec="12"))
+    [todo] = wait_for(lambda: todos(portal))
+    [contact] = portal.account.entities
+    assert (first.duration, todo.owner, todo.responsible_id, todo.completed) == (0, contact, 3, False)
+    assert "+380 98 785 8227" in todo.title
+    assert todo.deadline is not None
+    deadline = datetime.fromisoformat(todo.deadline)
+    assert timedelta(minutes=14) < deadline - before < timedelta(minutes=16)
+    play(served, CLIENT, LINE, disposition="BUSY")
+    wait_for(lambda: len(portal.account.notices) == 2)
+    assert {notice.user_id for notice in portal.account.notices} == {3}
+    assert len({notice.tag for notice in portal.account.notices}) == 2
+    time.sleep(0.5)
+    assert todos(portal) == [todo]  # the client has to be called back once
+    play(served, CLIENT, "101", "o", billsec="0")
+    time.sleep(0.7)
+    assert not todo.completed
+    play(served, CLIENT, "101", "o", billsec="30", disposition="ANSWERED")
+    wait_for(lambda: todo.completed)
+    # Who is missed after that is to be called back again.
+    play(served, CLIENT, LINE)
+    again = wait_for(lambda: [each for each in todos(portal) if not each.completed])
+    play(served, CLIENT, "102", billsec="5", disposition="ANSWERED")
+    wait_for(lambda: again[0].completed)
+    assert {error for each in portal.invoked if (error := each.error)} == set()
+
+
+def test_a_stranger_missed_is_a_lead_of_the_default_user_s(served: Served, portal: Bitrix24) -> None:
+    served.set(default_user="2", missed_call_task="30", language="en")
+    time.sleep(1.1)
+    play(served, STRANGER, LINE)
+    [todo] = wait_for(lambda: todos(portal))
+    assert (todo.owner.type, todo.responsible_id) == ("LEAD", 2)
+    [notice] = portal.account.notices
+    assert notice.message.startswith("Missed call from +380 50 111 2233 at ")
+    assert "+380 44 333 4455" in notice.message
+
+
+def test_no_task_where_none_is_wanted_and_none_for_colleagues_and_answered_calls(
+    served: Served, portal: Bitrix24
+) -> None:
+    served.set(missed_call_task="0")
+    time.sleep(1.1)
+    play(served, CLIENT, LINE)
+    wait_for(lambda: portal.account.notices)
+    play(served, "102", "101")
+    play(served, CLIENT, "101", billsec="3", disposition="ANSWERED")
+    play(served, CLIENT, "101", "o")
+    wait_for(lambda: len(portal.finished_calls()) == 4)
+    time.sleep(0.5)
+    assert (todos(portal), len(portal.account.notices)) == ([], 1)
+
+
+def test_a_thing_to_do_is_made_once_whatever_fails(served: Served, portal: Bitrix24) -> None:
+    portal.faults.reset_after(method="crm.activity.todo.add", times=1)
+    play(served, CLIENT, LINE)
+    wait_for(lambda: portal.invocation_count("crm.activity.list"), 30)
+    time.sleep(0.5)
+    assert len(todos(portal)) == 1
+    play(served, CLIENT, "101", billsec="3", disposition="ANSWERED")
+    wait_for(lambda: todos(portal)[0].completed)
+
+
+def test_permissions_that_only_errands_need_hold_up_no_call(served: Served, portal: Bitrix24) -> None:
+    portal.account.scopes -= {"im"}
+    portal.expire_access_tokens()
+    call = call_of(portal, play(served, CLIENT, LINE))
+    wait_for(lambda: call.finished)
+    play(served, CLIENT, "101", billsec="3", disposition="ANSWERED")
+    wait_for(lambda: len(portal.finished_calls()) == 2)
+    assert not served.deployment.connections.get("acme").paused
+
+
+def test_a_method_whose_time_is_spent_waits_alone(served: Served, portal: Bitrix24) -> None:
+    portal.operating.cost["telephony.externalcall.register"] = 480.0
+    first = call_of(portal, play(served, CLIENT, "101", billsec="3", disposition="ANSWERED"))
+    wait_for(lambda: first.finished)
+    evrotel = served.transmitter()
+    start = evrotel.start(STRANGER, "101", calldate=local_now())
+    assert start.seconds < 1
+    held = evrotel.start("0502223344", "101", calldate=local_now())
+    evrotel.end(held.callid, billsec="4", disposition="ANSWERED", recfile="NULL")
+    missed = portal.click_to_call(2, "+380503334455", times=0)
+    assert missed
+    with portal.faults.slow(0):
+        time.sleep(1.5)
+    refused = [each for each in portal.invoked if each.error]
+    assert 1 <= len(refused) <= 4  # who does not know yet asks once
+    assert not served.deployment.connections.get("acme").trouble
+
+
+def test_an_autodialled_call_is_an_informational_one(served: Served, portal: Bitrix24) -> None:
+    call = call_of(portal, play(served, CLIENT, "001", "o", billsec="9", disposition="ANSWERED"))
+    wait_for(lambda: call.finished)
+    assert (call.type, call.show, call.status_code) == (5, False, "200")
+
+
+def test_a_withheld_number_leaves_the_portal_alone(served: Served, portal: Bitrix24, evrotel_apps: WebApps) -> None:
+    evrotel = served.transmitter()
+    start = evrotel.start("anonymous", "101", calldate=local_now())
+    before = len(portal.requests)
+    evrotel.end(start.callid, billsec="0", disposition="NO ANSWER", recfile="NULL")
+    time.sleep(0.7)
+    assert len(portal.requests) == before
+    assert portal.calls == []

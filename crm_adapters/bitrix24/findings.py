@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from crm_adapters.bitrix24 import REQUIRED_SCOPES
 from crm_adapters.bitrix24.client import Portal
 from crm_adapters.bitrix24.commands import Command
+from crm_adapters.bitrix24.installing import EVENTS, address
 from crm_adapters.contract import Account, CRMUser, Finding, FindingStatus, Priority
 from crm_adapters.errors import AdapterError
 
-CHECK_SECONDS = 20.0
+CHECK_SECONDS = 30.0
 NAMED = 5
 """How many employees a finding names."""
 
+ROUND_TRIP_SECONDS = 10.0
+SET_UP = "Open the application as an administrator and press Set up anew on its page Check."
+CHOOSE_LINE = "In Telephony, Configure telephony, choose the application as the default number for outgoing calls."
 OPEN_IT = "An administrator should open the application in the portal once."
 
 
@@ -31,10 +37,57 @@ def findings(account: Account, users: Callable[[], list[CRMUser]]) -> list[Findi
         if outcome.error is not None:
             return [_error("signed-in", f"The portal can't be used: {outcome.error}", OPEN_IT)]
     found = [finding(outcome.result) for finding, outcome in zip(asked.values(), outcomes, strict=True)]
+    found += [_events(account, portal), _round_trip(account, portal), *_lines(portal)]
     try:
         return [*found, *_users(users())]
     except AdapterError as error:
         return [*found, _error("users", f"The employees can't be listed: {error}", "Tick user_basic.")]
+
+
+def _events(account: Account, portal: Portal) -> Finding:
+    """Whether the portal tells us, at our present address, of what people do there."""
+    [bound] = portal.run([Command(method="event.get", params={})])
+    rows = bound.result if isinstance(bound.result, list) else []
+    handler = address(account, "events")
+    here = {row.get("event") for row in rows if isinstance(row, dict) and row.get("handler") == handler}
+    missing = [event for event in EVENTS if event not in here]
+    if bound.error:
+        return _warning("events", f"The portal does not say what it tells of: {bound.error}", SET_UP)
+    if missing:
+        return _error("events", f"The portal does not tell of {', '.join(missing)}.", SET_UP)
+    return _ok("events", "The portal tells of clicks, call-backs and the application's removal.")
+
+
+def _round_trip(account: Account, portal: Portal) -> Finding:
+    """Has the portal send its test event, and waits for it: firewalls and certificates show here."""
+    asked_at = datetime.now(UTC)
+    [outcome] = portal.run([Command(method="event.test", params={"any": "check"})])
+    give_up = time.monotonic() + ROUND_TRIP_SECONDS
+    while outcome.error is None and time.monotonic() < give_up:
+        came = account.echoed_at()
+        if came is not None and came >= asked_at:
+            return _ok("round-trip", f"A test event came back after {(came - asked_at).total_seconds():.1f} s.")
+        time.sleep(0.1)
+    why = outcome.error or f"within {ROUND_TRIP_SECONDS:.0f} s"
+    fix = f"The web server must run, and the portal must reach {address(account, 'events')} from the internet."
+    return _error("round-trip", f"The portal's test event did not come: {why}", fix)
+
+
+def _lines(portal: Portal) -> Iterator[Finding]:
+    """The lines that the portal knows, and the one that clicks go out by, as far as it tells."""
+    known, outgoing = portal.run(
+        [
+            Command(method="telephony.externalLine.get", params={}),
+            Command(method="voximplant.line.outgoing.get", params={}),
+        ]
+    )
+    if isinstance(known.result, list):
+        yield _ok("lines", f"{len(known.result)} lines of the application are known to the portal.")
+    if outgoing.error is None and str(outgoing.result or "").startswith("REST_APP"):
+        yield _ok("outgoing-line", "Clicks on numbers go out by an application.")
+    else:
+        said = f"is {outgoing.result!r}" if outgoing.error is None else "is not told by the portal"
+        yield _warning("outgoing-line", f"The default number for outgoing calls {said}.", CHOOSE_LINE)
 
 
 def _installed(info: Any) -> Finding:

@@ -546,16 +546,8 @@ def test_a_failed_page_fails_the_whole_list(office: Office) -> None:
         office.adapter.users()
 
 
-def test_check_of_a_good_connection(office: Office) -> None:
-    assert {finding.name: finding.status for finding in office.adapter.check()} == {
-        "installed": FindingStatus.OK,
-        "signed-in": FindingStatus.OK,
-        "scopes": FindingStatus.OK,
-        "users": FindingStatus.OK,
-    }
-
-
-def test_check_names_what_is_wrong() -> None:
+def test_check_names_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("crm_adapters.bitrix24.findings.ROUND_TRIP_SECONDS", 0.1)
     with Bitrix24(scopes={"telephony", "user_basic", "crm"}) as portal:
         portal.add_user(4, name="Зайвий", inner_phone="101")
         portal.add_user(5, name="Новий")
@@ -563,6 +555,9 @@ def test_check_names_what_is_wrong() -> None:
         found = {finding.name: finding for finding in office.adapter.check()}
         assert found["installed"].status is FindingStatus.ERROR
         assert "im, placement" in found["scopes"].text
+        assert "ONEXTERNALCALLSTART" in found["events"].text
+        assert found["round-trip"].status is FindingStatus.ERROR
+        assert "default number" in found["outgoing-line"].fix
         assert "101" in found["duplicate-extension"].text
         assert "Новий" in found["users-without-extension"].text
         portal.go_down()

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, Response, abort, request
 from flask_babel import force_locale, gettext
 from flask_wtf import FlaskForm
-from wtforms import SelectField
+from wtforms import SelectChoice, SelectField
 
 from connector.calls.people import users
 from connector.connections.check import check_connection
@@ -90,9 +90,10 @@ def _settings_form(here: Deployment, connection: Connection, *, filled: bool) ->
 
 def _user_field(here: Deployment, connection: Connection) -> Any:
     kept = connection.values.get("default_user", "")
-    choices = [("", gettext("whoever installed the application"))]
-    choices += [(user.id, user.name) for user in users(here, connection)]
-    if kept and kept not in {value for value, _ in choices}:
-        choices.append((kept, kept))
+    people = {user.id: user.name for user in users(here, connection)}
+    if kept:
+        people.setdefault(kept, kept)
+    choices = [SelectChoice("", gettext("whoever installed the application"))]
+    choices += [SelectChoice(user_id, name) for user_id, name in people.items()]
     setting = next(field for field in CRM_FIELDS if field.key == "default_user")
     return SelectField(gettext(setting.label), description=gettext(setting.help), choices=choices, default=kept)

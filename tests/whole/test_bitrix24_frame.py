@@ -1,0 +1,132 @@
+"""The application's pages in the portal's frame: who sees what, and what proves it."""
+
+from __future__ import annotations
+
+import html
+import re
+
+import pytest
+import requests
+
+from tests.emulators.bitrix24 import Bitrix24
+from tests.running import wait_for
+from tests.served import Served
+
+
+def frame_pass(page: requests.Response) -> str:
+    found = re.search(r'name="pass" value="([^"]+)"', page.text)
+    assert found, page.text
+    return html.unescape(found[1])
+
+
+def go(served: Served, page: str, token: str, **fields: str) -> requests.Response:
+    return requests.post(f"{served.url}/frame/acme/{page}", data={"pass": token} | fields, timeout=30)
+
+
+def test_the_installation_shows_its_steps_and_finishes_once_and_last(served: Served, portal: Bitrix24) -> None:
+    page = served.open()
+    assert page.headers["Content-Security-Policy"].endswith(f"frame-ancestors {portal.portal_url}")
+    assert "X-Frame-Options" not in page.headers
+    assert "Set-Cookie" not in page.headers
+    assert page.text.count("state-success") == 6
+    assert page.text.count("installed.js") == 1
+    assert page.text.index("installed.js") > page.text.rindex("state-success")
+    assert 'lang="uk"' in page.text
+    assert sorted({bound.event for bound in portal.account.handlers}) == [
+        "ONAPPTEST",
+        "ONAPPUNINSTALL",
+        "ONEXTERNALCALLBACKSTART",
+        "ONEXTERNALCALLSTART",
+    ]
+    assert [place["placement"] for place in portal.account.placements] == ["CALL_CARD"]
+
+
+def test_an_installation_that_lacks_permissions_does_not_finish(served: Served, portal: Bitrix24) -> None:
+    portal.account.handlers.clear()
+    with portal.faults.error("ERROR_EVENT_NOT_FOUND", method="event.bind"):
+        page = served.open()
+    assert page.status_code == 200
+    assert "installed.js" not in page.text
+    assert "state-danger" in page.text
+
+
+def test_an_installation_without_a_page_works_too(served: Served, portal: Bitrix24) -> None:
+    portal.account.handlers.clear()
+    data = {"VERSION": "1", "ACTIVE": "Y", "INSTALLED": "Y", "LANGUAGE_ID": "ua"}
+    token = portal.issue_token(1)
+    address = f"{served.url}/bitrix24/acme/install"
+    status, body = portal.send_event(
+        address, "ONAPPINSTALL", data, access_token=token.access, refresh_token=token.refresh, expires_in=3600
+    )
+    assert (status, body) == (200, b"OK")
+    assert len(portal.account.handlers) == 4
+
+
+def test_employees_see_their_own_calls_and_nothing_to_set(served: Served, portal: Bitrix24) -> None:
+    evrotel = served.transmitter()
+    for extension, client in (("101", "0501111111"), ("102", "0502222222")):
+        start = evrotel.start(client, extension)
+        evrotel.end(start.callid, billsec="3", recfile="NULL")
+    wait_for(lambda: len(portal.finished_calls()) == 2)
+    page = served.open("app", user_id=2)
+    assert "+380 50 111 1111" in page.text
+    assert "+380 50 222 2222" not in page.text
+    token = frame_pass(page)
+    assert go(served, "settings", token).status_code == 403
+    assert go(served, "check", token).status_code == 403
+    everything = served.open("app")
+    assert "+380 50 222 2222" in everything.text
+    assert "installed.js" not in everything.text
+
+
+@pytest.mark.parametrize("token", ["", "forged", "eyJhIjoxfQ.aaaa.bbbb"])
+def test_a_page_without_a_good_pass_is_refused(served: Served, token: str) -> None:
+    assert {go(served, page, token).status_code for page in ("calls", "settings", "check")} == {401}
+
+
+def test_an_administrator_sets_rules_and_sees_inner_numbers(served: Served, portal: Bitrix24) -> None:
+    portal.add_user(7, name="Doubled", inner_phone="101")
+    portal.add_user(8, name="Silent")
+    token = frame_pass(served.open("app", LANG="en"))
+    go(served, "check", token, repair="1")
+    page = go(served, "settings", token)
+    assert "Silent" in page.text
+    assert "Several employees have this number" in page.text
+    kept = {"create_customers": "none", "language": "en", "routing": "all", "missed_call_task": "20", "save": "1"}
+    saved = go(served, "settings", frame_pass(page), default_user="2", **kept)
+    assert "The settings are saved." in saved.text
+    connection = served.deployment.connections.get("acme")
+    assert (connection.get("default_user"), connection.get("routing")) == ("2", "all")
+    assert connection.get("evrotel_token")
+    wrong = go(served, "settings", token, **kept | {"missed_call_task": "soon"})
+    assert wrong.status_code == 400
+    assert "minutes from 0 to 10080" in wrong.text
+
+
+def test_the_checklist_of_a_good_connection_is_green(served: Served, portal: Bitrix24) -> None:
+    portal.account.default_line = "REST_APP:3"
+    start = served.transmitter().start("0501111111", "101")
+    assert start.status == 200
+    found = {finding.name: (str(finding.status), finding.text) for finding in served.check()}
+    assert {name: status for name, (status, _) in found.items() if status != "ok"} == {}
+    assert found.keys() >= {
+        "installed",
+        "signed-in",
+        "scopes",
+        "events",
+        "round-trip",
+        "lines",
+        "outgoing-line",
+        "users",
+    }
+
+
+def test_the_call_card_has_the_clients_earlier_calls(served: Served, portal: Bitrix24) -> None:
+    start = served.transmitter().start("0501111111", "101")
+    assert start.status == 200
+    options = '{"CALL_ID": "x", "PHONE_NUMBER": "+380501111111"}'
+    page = served.open("app", user_id=3, PLACEMENT="CALL_CARD", PLACEMENT_OPTIONS=options)
+    assert "+380 50 111 1111" in page.text
+    options = '{"PHONE_NUMBER": "+380509999999"}'
+    other = served.open("app", user_id=3, PLACEMENT="CALL_CARD", PLACEMENT_OPTIONS=options)
+    assert "+380 50 111 1111" not in other.text

@@ -31,6 +31,8 @@ LINK_FAILED = "link_failed"
 
 SHOWN = "shown"
 """A note: IDs of the users who see the card besides the one whose call it is."""
+REFUSED = "refused"
+"""A note: IDs of the users whom the portal did not take as active ones."""
 CUSTOMER = "customer"
 """A note: type and ID of the customer whom the call belongs to."""
 
@@ -112,6 +114,8 @@ def _register(telling: Telling, event: CallFacts, setting: Setting, *, show: boo
         try:
             result = yield Command(method=mapping.REGISTER, params=params)
         except Refused as refusal:
+            if mapping.says(refusal, mapping.USER_REFUSALS):
+                telling.notes[REFUSED] = [*telling.notes.get(REFUSED, ()), user_id]
             if place + 1 == len(candidates) or not mapping.says(refusal, mapping.USER_REFUSALS):
                 raise
         else:

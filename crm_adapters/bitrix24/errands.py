@@ -9,7 +9,7 @@ from typing import Any
 
 from crm_adapters.bitrix24 import mapping
 from crm_adapters.bitrix24.commands import Command
-from crm_adapters.bitrix24.dialogues import CUSTOMER, NOBODY_KNOWN, Asking, Setting, Steps
+from crm_adapters.bitrix24.dialogues import CUSTOMER, NOBODY_KNOWN, REFUSED, Asking, Setting, Steps
 from crm_adapters.contract import TASK_ID, Telling
 from crm_adapters.errors import NotSupported, Refused, SignInRefused
 from crm_adapters.events import CallMissed, CallReturned, EmployeeNotice, WorkflowAnswer
@@ -59,7 +59,9 @@ def _whose(
     noted = telling.notes.get(CUSTOMER)
     customer = (str(noted[0]), int(noted[1])) if noted else next((each for each, _ in found), None)
     responsible = [user for each, user in found if each == customer] + [user for _, user in found]
-    candidates = [user for user in responsible if not event.employees or user in event.employees]
+    refused = telling.notes.get(REFUSED, ())  # dismissed, since the employees were last read
+    active = [user for user in responsible if not event.employees or user in event.employees]
+    candidates = [user for user in active if user not in refused]
     for user_id in (*candidates, event.fallback_user_id, event.noted_user_id, setting.owner):
         if user_id:
             return customer, user_id

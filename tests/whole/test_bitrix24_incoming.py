@@ -58,6 +58,8 @@ def test_a_responsible_who_was_dismissed_gets_no_calls(served: Served, portal: B
     portal.dismiss(3)
     refused = call_of(portal, play(served, CLIENT, LINE))
     assert (refused.user_id, refused.show) == (1, True)
+    [todo] = wait_for(lambda: todos(portal))
+    assert todo.responsible_id == 1
     refresh(served.deployment, served.deployment.connections.get("acme"), timedelta(0), 5)
     asked = portal.request_count("telephony.externalCall.register")
     assert call_of(portal, play(served, CLIENT, LINE)).user_id == 1

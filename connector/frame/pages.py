@@ -49,16 +49,15 @@ def shown(here: Deployment, template: str, given: FramePass, status: int = 200, 
 
 
 def calls_page(here: Deployment, connection: Connection, given: FramePass) -> Response:
-    """An employee's own calls, an administrator's all; in a call's card those of its client."""
+    """An employee's own calls, an administrator's all; in a call's card of these the ones with its client.
+
+    A card's number is what the browser says: it narrows what its user may see, and opens nothing.
+    """
     number = normal_number(given.number, connection.get("phone_region")) if given.number else None
     extension = extension_of(here, connection, given.user_id, ASKING_SECONDS)
-    mine = None if given.is_admin or number else (extension, given.user_id)
+    mine = None if given.is_admin else (extension, given.user_id)
     rows = queries.framed_calls(here.database, connection.id, mine=mine, number=number)
-    heard = {
-        row.id: link_path(here, row.id)
-        for row in rows
-        if given.is_admin or (extension and row.extension == extension) or row.crm_user_id == given.user_id
-    }
+    heard = {row.id: link_path(here, row.id) for row in rows}
     names = {user.id: user.name for user in users(here, connection)}
     return shown(
         here, "frame/calls.html", given, calls=rows, heard=heard, names=names, zone=connection.zone, extension=extension

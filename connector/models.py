@@ -184,7 +184,7 @@ class Dial(Base):
     __tablename__ = "dials"
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     connection_id: Mapped[int] = _of_connection()
-    key: Mapped[str] = mapped_column(String(200))
+    key: Mapped[str] = mapped_column(String(500))
     call_id: Mapped[str] = mapped_column(ForeignKey("calls.id", ondelete="CASCADE"), unique=True)
     origin: Mapped[str] = mapped_column(String(20))
     user_id: Mapped[str | None] = mapped_column(String(64))

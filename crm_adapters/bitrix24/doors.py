@@ -32,6 +32,9 @@ from crm_adapters.errors import NotSupported
 
 SCRIPT = "https://api.bitrix24.com/api/v1/"
 CALL_CARD = "CALL_CARD"
+LONGEST_CALL_ID, LONGEST_USER_ID = 200, 20
+LONGEST_TICKET = 500
+"""Event tokens are about 150 characters long; whatever is answered must be the whole."""
 ONLY_ADMINS = "Only an administrator of the portal can install the application"
 
 
@@ -118,9 +121,9 @@ def _click(form: Mapping[str, str]) -> DoorAnswer:
     """The portal has registered the call: it is only to be dialled, and finished with this CALL_ID."""
     call_id, user_id = form.get("data[CALL_ID]", ""), form.get("data[USER_ID]", "")
     number = form.get("data[PHONE_NUMBER_INTERNATIONAL]") or form.get("data[PHONE_NUMBER]", "")
-    if not call_id or not user_id:
-        raise NotGenuine(400, "CALL_ID or USER_ID is missing")
-    return ClickToCall(key=call_id[:200], crm_call_id=call_id[:200], number=number, user_id=user_id[:64])
+    if not 0 < len(call_id) <= LONGEST_CALL_ID or not user_id.isdecimal() or len(user_id) > LONGEST_USER_ID:
+        raise NotGenuine(400, "CALL_ID or USER_ID is missing or none")
+    return ClickToCall(key=call_id, crm_call_id=call_id, number=number, user_id=user_id)
 
 
 def _callback(form: Mapping[str, str]) -> DoorAnswer:
@@ -136,13 +139,13 @@ def _robot(account: Account, request: DoorRequest) -> DoorAnswer:
     """A robot's request (REST docs, "bizproc.robot.add"): the workflow waits for an answer to its event_token."""
     form = request.form
     _check_application_token(account, form)
-    if not form.get("event_token"):
-        raise NotGenuine(400, "event_token is missing")
+    if not 0 < len(form.get("event_token", "")) <= LONGEST_TICKET:
+        raise NotGenuine(400, "event_token is missing or too long")
     plays = form.get("code", "") == PLAY
     return RobotCall(
         ticket=form["event_token"],
         number=_first_number(form.get("properties[phone]", "")),
-        user_id="" if plays else "".join(re.findall(r"\d+", form.get("properties[user]", ""))[:1]),
+        user_id="" if plays else "".join(re.findall(r"\d{1,64}", form.get("properties[user]", ""))[:1]),
         mediafile=form.get("properties[mediafile]", "").strip()[:200] if plays else "",
     )
 

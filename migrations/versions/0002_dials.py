@@ -25,7 +25,7 @@ def upgrade() -> None:
         "dials",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("connection_id", sa.Integer(), nullable=False),
-        sa.Column("key", sa.String(length=200), nullable=False),
+        sa.Column("key", sa.String(length=500), nullable=False),
         sa.Column("call_id", sa.String(length=32), nullable=False),
         sa.Column("origin", sa.String(length=20), nullable=False),
         sa.Column("user_id", sa.String(length=64), nullable=True),

@@ -227,5 +227,8 @@ def test_forged_events_dial_nobody(served: Served, portal: Bitrix24, evrotel_app
     address = f"{served.url}/bitrix24/acme/events"
     assert portal.send_event(address, "ONEXTERNALCALLSTART", data, application_token="forged")[0] == 403
     assert portal.send_event(f"{served.url}/bitrix24/acme/robot", "", data, application_token="")[0] == 403
+    for wrong in ({"USER_ID": ""}, {"USER_ID": "2 or 3"}, {"CALL_ID": "x" * 201}, {"PHONE_NUMBER": "\0"}):
+        assert portal.send_event(address, "ONEXTERNALCALLSTART", data | wrong)[0] == 400
+    assert portal.run_robot("evrotel_call", "x" * 501, phone=NUMBER)[0] == 400
     time.sleep(0.5)
     assert dialled(evrotel_apps) == []

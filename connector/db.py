@@ -252,8 +252,8 @@ def _sqlite_engine(url: str) -> Engine:
     @event.listens_for(engine, "connect")
     def prepare(dbapi_connection: Any, _: Any) -> None:
         dbapi_connection.isolation_level = None  # we begin transactions ourselves
+        _use_wal(dbapi_connection)
         for pragma in (
-            "journal_mode=WAL",
             "synchronous=FULL",
             f"busy_timeout={WRITE_SECONDS * 1000:.0f}",
             "foreign_keys=ON",
@@ -266,6 +266,21 @@ def _sqlite_engine(url: str) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
     return engine
+
+
+def _use_wal(dbapi_connection: Any) -> None:
+    """Two that open a new file at once get in each other's way here, and SQLite does not wait by itself: it sees a
+    deadlock (https://www.sqlite.org/c3ref/busy_handler.html)."""
+    give_up = time.monotonic() + WRITE_SECONDS
+    while True:
+        try:
+            dbapi_connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 def _postgresql_engine(url: str) -> Engine:

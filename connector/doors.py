@@ -8,8 +8,7 @@ import uuid
 from flask import Blueprint, Response, abort, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from connector.calls.plans import ROBOT
-from connector.click_to_call.requests import CALLBACK, CLICK, DialRequest, ask_to_dial
+from connector.click_to_call.dial_requests import DialRequest, ask_to_dial
 from connector.connections.accounts import account_key, keep_installation, note_echo
 from connector.connections.store import Connection
 from connector.deployment import Deployment, deployment
@@ -17,6 +16,7 @@ from connector.frame.installing import installing_page, set_up
 from connector.frame.pages import calls_page
 from connector.frame.passes import FramePass
 from connector.locks import Lock, locked_by
+from connector.models import DialOrigin
 from connector.panel.language import LANGUAGES
 from crm_adapters.contract import (
     CallbackWanted,
@@ -111,7 +111,7 @@ def _take(
                 connection,
                 DialRequest(
                     key=said.key,
-                    origin=CLICK,
+                    origin=DialOrigin.CLICK,
                     number=said.number,
                     user_id=said.user_id,
                     crm_call_id=said.crm_call_id,
@@ -119,8 +119,8 @@ def _take(
             )
         case CallbackWanted():
             wanted = DialRequest(
-                key=f"{CALLBACK}-{uuid.uuid4()}",
-                origin=CALLBACK,
+                key=f"{DialOrigin.CALLBACK}-{uuid.uuid4()}",
+                origin=DialOrigin.CALLBACK,
                 number=said.number,
                 line=said.line,
                 notes=dict(said.notes),
@@ -129,7 +129,7 @@ def _take(
         case RobotCall():
             robot = DialRequest(
                 key=said.ticket,
-                origin=ROBOT,
+                origin=DialOrigin.ROBOT,
                 number=said.number,
                 user_id=said.user_id or None,
                 mediafile=said.mediafile or None,

@@ -173,10 +173,18 @@ class DialState(StrEnum):
     FAILED = "failed"
 
 
+class DialOrigin(StrEnum):
+    """Who asked: an employee who clicked a number in the CRM, a client in a call-back form, a workflow's robot."""
+
+    CLICK = "click"
+    CALLBACK = "callback"
+    ROBOT = "robot"
+
+
 class Dial(Base):
     """A request to have Evrotel dial, and the call that was made for it.
 
-    `key` is its idempotency key, `origin` who asked (a click in the CRM, a call-back form, a robot). `user_id` is the
+    `key` is its idempotency key, `origin` who asked. `user_id` is the
     CRM user whose phone rings first, `extensions` the phones that were named to Evrotel; with `mediafile` the client
     alone is called and hears it. `reason` is why it failed, `answer` what Evrotel said.
     """

@@ -12,6 +12,7 @@ import requests
 from werkzeug.serving import make_server
 
 from connector.app import create_app
+from connector.connections.check import check_connection
 from connector.delivery.worker import Worker
 from connector.deployment import Deployment
 from migrations import schema
@@ -91,6 +92,4 @@ class Served:
 
     def check(self) -> list[Any]:
         """The findings of `connector connection check`."""
-        from connector.connections.check import check_connection  # noqa: PLC0415 - only few tests need it
-
         return check_connection(self.deployment, self.deployment.connections.get("acme"))

@@ -14,14 +14,12 @@ from connector.calls.numbers import is_extension
 from connector.connections.store import Connection
 from connector.db import insert_or_ignore
 from connector.delivery.outbox import delivery_row
-from connector.models import Call, Delivery, DeliveryKind, DeliveryState, Dial, Recording, RecordingState
+from connector.models import Call, Delivery, DeliveryKind, DeliveryState, Dial, DialOrigin, Recording, RecordingState
 from crm_adapters.contract import Capability
 from crm_adapters.events import CallKind, Direction, Disposition
 
 TASKS_LAST = timedelta(days=30)
-"""Older missed calls are left as they are when their client is reached."""
-ROBOT = "robot"
-"""The origin of a dial that a workflow waits for."""
+"""So long a task stands for all missed calls of its client, and is completed when the client is reached."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +116,7 @@ def _row(call: EndedRow, kind: DeliveryKind, **others: Any) -> dict[str, Any]:
 
 
 def _workflow_waits(db: SQLConnection, call: EndedRow) -> bool:
-    asked = select(Dial.id).where(Dial.call_id == call.call_id, Dial.origin == ROBOT)
+    asked = select(Dial.id).where(Dial.call_id == call.call_id, Dial.origin == DialOrigin.ROBOT)
     return db.execute(asked).first() is not None
 
 

@@ -12,14 +12,14 @@ from typing import Any
 from sqlalchemy import or_, select, update
 
 from connector.calls.people import extension_of
-from connector.click_to_call.requests import CALLBACK, CLICK, fail_dial
+from connector.click_to_call.dial_requests import end_dial
 from connector.connections.store import Connection
 from connector.db import insert_or_ignore, now
 from connector.delivery.outbox import delivery_row
 from connector.deployment import Deployment
 from connector.evrotel.client import DialAnswer, EvrotelClient, Verdict
 from connector.log import about
-from connector.models import Call, Delivery, DeliveryKind, Dial, DialState
+from connector.models import Call, Delivery, DeliveryKind, Dial, DialOrigin, DialState
 from crm_adapters.contract import Capability
 from crm_adapters.errors import AdapterError
 from crm_adapters.events import Disposition
@@ -61,7 +61,7 @@ def give_up_late(deployment: Deployment) -> None:
             continue
         with deployment.database.write() as db:
             reason = "no_start" if row.state != DialState.PENDING else "unreachable"
-            if fail_dial(db, connection, row.call_id, reason, at=now()):
+            if end_dial(db, connection, row.call_id, reason, at=now()):
                 logger.warning("a call that was asked for did not begin", extra=about(row.call_id))
                 deployment.database.wake_workers(db)
 
@@ -120,7 +120,7 @@ def _hopeless(connection: Connection, dial: Any) -> str:
     """Why Evrotel need not be asked; empty where it is to be."""
     if not connection.get("evrotel_billcode"):
         return "no_billcode"
-    return "too_late" if dial.origin == CLICK and now() - dial.created_at > OF_USE else ""
+    return "too_late" if dial.origin == DialOrigin.CLICK and now() - dial.created_at > OF_USE else ""
 
 
 def _phones(deployment: Deployment, connection: Connection, dial: Any) -> tuple[str | None, list[str]]:
@@ -156,7 +156,7 @@ def _keep_phones(deployment: Deployment, job: _Job, user_id: str | None, extensi
         if changes:
             db.execute(update(Call).where(Call.id == dial.call_id, Call.expected.is_(True)).values(changes))
         db.execute(update(Dial).where(Dial.id == dial.id).values(extensions=extensions, user_id=user_id))
-        if dial.origin == CALLBACK and connection.can(Capability.CALL_ID):
+        if dial.origin == DialOrigin.CALLBACK and connection.can(Capability.CALL_ID):
             row = delivery_row(dial.call_id, connection.id, DeliveryKind.START, at, expires_at=dial.expires_at)
             db.execute(insert_or_ignore(db, Delivery, ["call_id", "kind"]), row)
             deployment.database.wake_workers(db)
@@ -229,6 +229,6 @@ def _fail(
 ) -> None:
     text = answer.text if answer else None
     with deployment.database.write() as db:
-        if fail_dial(db, job.connection, job.dial.call_id, reason, at=now(), disposition=disposition, answer=text):
+        if end_dial(db, job.connection, job.dial.call_id, reason, at=now(), disposition=disposition, answer=text):
             logger.warning("a call was not dialled: %s", reason, extra=about(job.dial.call_id))
         deployment.database.wake_workers(db)

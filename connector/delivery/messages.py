@@ -14,6 +14,7 @@ from sqlalchemy.orm import aliased
 
 from connector.calls.numbers import readable
 from connector.calls.people import user_of, users, users_of_line
+from connector.calls.plans import TASKS_LAST
 from connector.connections.store import Connection
 from connector.db import now
 from connector.deployment import Deployment
@@ -45,9 +46,6 @@ from crm_adapters.events import (
     RecordingReady,
     WorkflowAnswer,
 )
-
-TASKS_LAST = timedelta(days=30)
-"""So long a task that nobody completed stands for all missed calls of its client."""
 
 
 def telling_of(deployment: Deployment, connection: Connection, row: Any, seconds: float) -> Telling:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 
 from flask import Response, stream_template, stream_with_context
@@ -22,16 +22,14 @@ USERS_SECONDS = 10.0
 
 @dataclass(kw_only=True)
 class _Progress:
-    """What has been done so far; the page asks at its end whether all that is needed was."""
+    """The steps as they are taken; the page asks at its end whether something that is needed failed."""
 
     steps: Iterator[Finding]
     failed: bool = False
-    done: list[Finding] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[Finding]:
         for step in self.steps:
             self.failed = self.failed or step.status is FindingStatus.ERROR
-            self.done.append(step)
             yield step
 
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from sqlalchemy import func, select
 
 from connector.calls.numbers import normal_number
+from connector.calls.people import SEEN_LATELY
 from connector.connections.store import Connection
 from connector.db import now
 from connector.deployment import Deployment
 from connector.models import Call
 from crm_adapters.settings import parse_users_by_line
 
-SEEN_LATELY = timedelta(days=30)
 MOST = 100
 
 

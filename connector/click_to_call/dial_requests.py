@@ -15,15 +15,14 @@ from sqlalchemy import func, insert, select, update
 
 from connector.calls.arrivals import new_call_id
 from connector.calls.numbers import normal_number
-from connector.calls.plans import ROBOT, EndedRow, plan
+from connector.calls.plans import EndedRow, plan
 from connector.connections.store import Connection
 from connector.db import Database, insert_or_ignore, now
 from connector.delivery.outbox import delivery_row
-from connector.models import Call, CallState, Delivery, DeliveryKind, Dial, DialState
+from connector.models import Call, CallState, Delivery, DeliveryKind, Dial, DialOrigin, DialState
 from crm_adapters.contract import Capability
 from crm_adapters.events import CallKind, Direction, Disposition
 
-CLICK, CALLBACK = "click", "callback"
 START_WITHIN = timedelta(minutes=2)
 """A call whose start has not come so long after it was asked for is not going to be made."""
 SAME_WISH = timedelta(seconds=60)
@@ -39,7 +38,7 @@ class DialRequest:
     """
 
     key: str
-    origin: str
+    origin: DialOrigin
     number: str
     user_id: str | None = None
     crm_call_id: str | None = None
@@ -51,7 +50,7 @@ class DialRequest:
     def kind(self) -> CallKind:
         if self.mediafile:
             return CallKind.AUTODIAL
-        return CallKind.CALLBACK if self.origin == CALLBACK else CallKind.NORMAL
+        return CallKind.CALLBACK if self.origin == DialOrigin.CALLBACK else CallKind.NORMAL
 
 
 def ask_to_dial(database: Database, connection: Connection, wanted: DialRequest) -> str | None:
@@ -71,7 +70,9 @@ class _AskedBefore(Exception):
 
 def _keep(db: SQLConnection, connection: Connection, wanted: DialRequest, at: datetime) -> str:
     number = normal_number(wanted.number, connection.get("phone_region"))
-    if _known(db, connection, wanted.key) or (wanted.origin == CALLBACK and _wished(db, connection, number, at)):
+    if _known(db, connection, wanted.key) or (
+        wanted.origin == DialOrigin.CALLBACK and _wished(db, connection, number, at)
+    ):
         raise _AskedBefore
     row = _call_row(connection, wanted, number, at)
     db.execute(insert(Call).values(row))
@@ -79,11 +80,11 @@ def _keep(db: SQLConnection, connection: Connection, wanted: DialRequest, at: da
     if db.execute(made, _dial_row(connection, wanted, row["id"], at)).first() is None:
         raise _AskedBefore  # it came to another process a moment ago
     if number is None:
-        fail_dial(db, connection, row["id"], "no_number", at=at)
+        end_dial(db, connection, row["id"], "no_number", at=at)
     return str(row["id"])
 
 
-def fail_dial(
+def end_dial(
     db: SQLConnection,
     connection: Connection,
     call_id: str,
@@ -93,7 +94,10 @@ def fail_dial(
     disposition: Disposition = Disposition.FAILED,
     answer: str | None = None,
 ) -> bool:
-    """Ends a call that was asked for and is not coming; False where its start came first."""
+    """Ends a call that was asked for and whose start does not come; False where it came first.
+
+    `reason` is a key of `texts.DIAL_REASONS`. `disposition` is answered where a message was played without any event.
+    """
     ended = db.execute(
         update(Call)
         .where(Call.id == call_id, Call.expected.is_(True), Call.state == CallState.OPEN)
@@ -133,7 +137,7 @@ def fail_dial(
             in_crm=ended.crm_call_id is not None,
         ),
     )
-    if failed and asked.user_id and asked.origin != ROBOT and connection.can(Capability.NOTICE):
+    if failed and asked.user_id and asked.origin != DialOrigin.ROBOT and connection.can(Capability.NOTICE):
         db.execute(insert(Delivery).values(delivery_row(call_id, connection.id, DeliveryKind.NOTICE, at)))
     return True
 
@@ -152,7 +156,7 @@ def _wished(db: SQLConnection, connection: Connection, number: str | None, at: d
             Call.connection_id == connection.id,
             Call.client_number == number,
             Call.created_at >= at - SAME_WISH,
-            Dial.origin == CALLBACK,
+            Dial.origin == DialOrigin.CALLBACK,
         )
     )
     return number is not None and db.execute(query).first() is not None

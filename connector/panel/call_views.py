@@ -38,6 +38,7 @@ def call_page(call_id: str) -> str:
         connection=connection,
         zone=connection.zone,
         deliveries=queries.deliveries_of(deployment().database, call.id),
+        dial=queries.dial_of(deployment().database, call.id),
         events=_events(call, connection, user),
         recording=link_path(deployment(), call.id),
     )

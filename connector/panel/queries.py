@@ -177,6 +177,12 @@ def events_of(database: Database, call_id: str) -> Sequence[Row[Any]]:
         return db.execute(query.limit(PAGE)).all()
 
 
+def dial_of(database: Database, call_id: str) -> Row[Any] | None:
+    """The request to dial that a call was made for; None where it began by itself."""
+    with database.read() as db:
+        return db.execute(select(*Dial.__table__.columns).where(Dial.call_id == call_id)).first()
+
+
 def event_exists(database: Database, event_id: int) -> bool:
     with database.read() as db:
         return db.execute(select(InboundEvent.id).where(InboundEvent.id == event_id)).first() is not None

@@ -14,7 +14,7 @@ from sqlalchemy import insert
 from connector.connections.store import Connection
 from connector.db import Database, now
 from connector.deployment import Deployment
-from connector.models import Attempt, Call, Delivery, InboundEvent
+from connector.models import Attempt, Call, Delivery, Dial, InboundEvent
 from connector.panel.signin import create_user, make_sign_in_link
 
 PASSWORD = "correct horse battery"
@@ -78,6 +78,27 @@ def add_delivery(database: Database, connection_id: int, call_id: str, **changes
             )
         )
     return delivery_id
+
+
+def add_dial(database: Database, connection_id: int, call_id: str, **changes: Any) -> None:
+    moment = now()
+    values: dict[str, Any] = {
+        "id": uuid.uuid4().hex,
+        "connection_id": connection_id,
+        "key": call_id,
+        "call_id": call_id,
+        "origin": "click",
+        "user_id": "2",
+        "extensions": ["101"],
+        "state": "failed",
+        "reason": "refused",
+        "answer": "200 bad",
+        "due_at": moment,
+        "expires_at": moment,
+        "created_at": moment,
+    }
+    with database.write() as db:
+        db.execute(insert(Dial).values(values | changes))
 
 
 def add_event(database: Database, connection_id: int, body: bytes, **changes: Any) -> int:

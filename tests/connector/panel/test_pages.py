@@ -16,7 +16,7 @@ from connector.deployment import Deployment
 from connector.models import Call, Delivery, Recording
 from connector.panel.bodies import readable
 from connector.panel.language import clock, phone
-from tests.connector.panel.rows import add_call, add_connection, add_delivery, add_event, post, signed_in
+from tests.connector.panel.rows import add_call, add_connection, add_delivery, add_dial, add_event, post, signed_in
 
 EVIL = "<script>alert(1)</script>"
 
@@ -88,6 +88,20 @@ def test_a_customers_name_shows_at_all_calls_of_the_number(
     assert "Марія Шевченко" in text_of(admin, "/")
     post(admin, f"/calls/{second}/customer", name="")
     assert "Шевченко" not in text_of(admin, "/")
+
+
+def test_a_call_that_was_asked_for_says_by_whom_and_what_evrotel_answered(
+    app: Flask, deployment: Deployment, admin: FlaskClient, shop: Connection
+) -> None:
+    call = add_call(deployment.database, shop.id, direction="outgoing")
+    add_dial(deployment.database, shop.id, call, answer=EVIL)
+    page = text_of(admin, f"/calls/{call}")
+    assert "A number clicked in the CRM" in page
+    assert "Evrotel refused it." in page
+    assert "&lt;script&gt;alert" in page
+    agent = signed_in(app, deployment.database, "Ivan", "agent", connection_id=shop.id, extension="101")
+    assert "&lt;script&gt;alert" not in text_of(agent, f"/calls/{call}")
+    assert "Dialled by request" not in text_of(admin, f"/calls/{add_call(deployment.database, shop.id)}")
 
 
 def test_a_dead_delivery_is_shown_retried_and_given_up(

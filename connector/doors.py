@@ -152,10 +152,10 @@ def _installed(here: Deployment, connection: Connection, installed: Installed) -
         here.connections.resume(connection.id)
     logger.info("connection %s: the application was installed", connection.name)
     if installed.opened is None:
-        failed = [step.text for step in set_up(here, connection) if step.status is FindingStatus.ERROR]
+        failed = [step.worded().text for step in set_up(here, connection) if step.status is FindingStatus.ERROR]
         return _text(200, "; ".join(failed) or "OK")
     given = _pass(connection, installed.opened)
-    if installed.finishes or bound is None or connection.paused_by == "connector":
+    if installed.finishes or installed.moved or bound is None or connection.paused_by == "connector":
         return installing_page(here, connection, given, finishes=installed.finishes)
     return calls_page(here, connection, given)
 

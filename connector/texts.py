@@ -7,13 +7,9 @@ from pathlib import Path
 
 from babel.support import NullTranslations, Translations
 
+from crm_adapters.texts import marked as _
+
 _FOLDER = Path(__file__).parent / "panel" / "translations"
-
-
-def _(text: str) -> str:
-    """Marks a text for translation."""
-    return text
-
 
 MISSED = _("Missed call from %(number)s at %(time)s")
 MISSED_ON_LINE = _("Missed call from %(number)s at %(time)s, to %(line)s")

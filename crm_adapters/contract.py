@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
@@ -150,12 +150,21 @@ class FindingStatus(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing that is right or wrong with a connection, and what to do about it."""
+    """One thing that is right or wrong with a connection, and what to do about it.
+
+    `text` and `fix` are English and marked for translation, with `%(key)s` where one of the `values` belongs.
+    """
 
     name: str
     status: FindingStatus
     text: str
     fix: str = ""
+    values: Mapping[str, object] = field(default_factory=dict)
+
+    def worded(self, translate: Callable[[str], str] = str) -> Finding:
+        """The finding as it is shown: translated, the values in their places."""
+        text, fix = (translate(each) % self.values if each else "" for each in (self.text, self.fix))
+        return replace(self, text=text, fix=fix, values={})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,13 +185,14 @@ class Installed:
 
     `account_key` is the account's stable ID; a connection bound to another one refuses. `opened` is the frame in which
     the browser shows the application, None where a server called; `finishes` tells whether its page has to tell the CRM
-    that all is installed.
+    that all is installed, `moved` that the account still points to a former address of ours.
     """
 
     account_key: str
     tokens: Tokens
     opened: Opened | None = None
     finishes: bool = False
+    moved: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

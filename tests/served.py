@@ -92,4 +92,5 @@ class Served:
 
     def check(self) -> list[Any]:
         """The findings of `connector connection check`."""
-        return check_connection(self.deployment, self.deployment.connections.get("acme"))
+        found = check_connection(self.deployment, self.deployment.connections.get("acme"))
+        return [finding.worded() for finding in found]

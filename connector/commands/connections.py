@@ -6,12 +6,14 @@ from collections.abc import Sequence
 
 import click
 
-from connector.commands.context import named, one_line, opened, receiver_url
+from connector.commands.context import door_url, named, one_line, opened, receiver_url
 from connector.connections.check import check_connection
 from connector.connections.keys import ALL_FIELDS, clean_crm, clean_values, fields_of
 from connector.connections.store import NAME, Connection
+from connector.deployment import Deployment
 from crm_adapters.contract import FindingStatus
 
+DOOR_TITLES = {"app": "handler path", "install": "initial installation path"}
 optional_name = click.argument("name", required=False)
 
 
@@ -38,6 +40,9 @@ def add(name: str, crm: str, pairs: Sequence[str]) -> None:
         click.echo(receiver_url(deployment.settings, name))
         click.echo("Token:")
         click.echo(made.values["evrotel_token"])
+        for title, url in _doors(deployment, made).items():
+            click.echo(f"For {made.description.title}, {title}:")
+            click.echo(url)
 
 
 @connection.command("list")
@@ -56,6 +61,8 @@ def show(name: str | None) -> None:
         found = named(deployment, name)
         click.echo(f"name: {found.name}\ncrm: {found.crm}\nstate: {_state(found)}")
         click.echo(f"receiver: {receiver_url(deployment.settings, found.name)}")
+        for title, url in _doors(deployment, found).items():
+            click.echo(f"{title}: {url}")
         shown = dict.fromkeys([*(field.key for field in fields_of(found.crm)), *found.values])
         for key in shown:
             click.echo(f"{key}: {_shown(found, key)}")
@@ -80,7 +87,7 @@ def set_(arguments: Sequence[str]) -> None:
 def check(name: str | None) -> None:
     """Ask Evrotel's and the CRM's sides; print a line for each thing that is right or wrong."""
     with opened() as deployment:
-        findings = check_connection(deployment, named(deployment, name))
+        findings = [finding.worded() for finding in check_connection(deployment, named(deployment, name))]
     for finding in findings:
         fix = f" - {one_line(finding.fix)}" if finding.fix else ""
         click.echo(f"{finding.status}  {one_line(finding.name)}: {one_line(finding.text)}{fix}")
@@ -117,6 +124,12 @@ def remove(name: str | None) -> None:
         found = named(deployment, name)
         deployment.connections.remove(found.id)
         click.echo(f"Removed {found.name}")
+
+
+def _doors(deployment: Deployment, found: Connection) -> dict[str, str]:
+    """The addresses that the CRM's own form asks for, by what they are called there."""
+    named = {door: title for door, title in DOOR_TITLES.items() if door in found.description.doors}
+    return {title: door_url(deployment.settings, found, door) for door, title in named.items()}
 
 
 def _values(pairs: Sequence[str]) -> dict[str, str]:

@@ -81,6 +81,11 @@ def receiver_url(settings: Settings, name: str) -> str:
     return f"{settings.public_url}/evrotel/{name}/events"
 
 
+def door_url(settings: Settings, connection: Connection, door: str) -> str:
+    """Where a connection's CRM finds a door of ours."""
+    return f"{settings.public_url}/{connection.crm}/{connection.name}/{door}"
+
+
 def one_line(text: str) -> str:
     """A text of any shape as a part of one line."""
     return " ".join(text.split())

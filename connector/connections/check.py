@@ -14,6 +14,7 @@ from connector.deployment import Deployment
 from connector.models import Delivery, DeliveryState, InboundEvent
 from crm_adapters.contract import Capability, Finding, FindingStatus
 from crm_adapters.errors import AdapterError
+from crm_adapters.texts import marked as _
 
 OK, WARNING, ERROR = FindingStatus.OK, FindingStatus.WARNING, FindingStatus.ERROR
 EVROTEL_SECONDS = 5.0
@@ -43,8 +44,9 @@ def _unknown_extensions(deployment: Deployment, connection: Connection) -> list[
         Finding(
             name="unknown-extensions",
             status=WARNING,
-            text=f"calls of the last 30 days named inner numbers that nobody has: {named}",
-            fix=f"such calls go to the default user; connector connection set {connection.name} extensions=EXT=USER",
+            text=_("Calls of the last 30 days named inner numbers that nobody has: %(numbers)s"),
+            fix=_("Such calls go to the default user. Or: connector connection set %(name)s extensions=EXT=USER"),
+            values={"numbers": named, "name": connection.name},
         )
     ]
 
@@ -54,17 +56,19 @@ def _state(connection: Connection) -> Finding:
         return Finding(
             name="state",
             status=ERROR,
-            text=f"paused by {connection.paused_by}: {connection.paused_reason}",
-            fix=f"mend it, then run `connector connection resume {connection.name}`; calls are kept meanwhile",
+            text=_("paused by %(by)s: %(why)s"),
+            fix=_("Mend it, then run `connector connection resume %(name)s`; calls are kept meanwhile."),
+            values={"by": connection.paused_by, "why": connection.paused_reason, "name": connection.name},
         )
     if connection.trouble:
         return Finding(
             name="state",
             status=ERROR,
-            text=f"the CRM's account does not answer: {connection.trouble}",
-            fix="calls are kept and told as soon as it answers; if it lasts, look at the CRM",
+            text=_("The CRM's account does not answer: %(why)s"),
+            fix=_("Calls are kept and told as soon as it answers; if it lasts, look at the CRM."),
+            values={"why": connection.trouble},
         )
-    return Finding(name="state", status=OK, text="active")
+    return Finding(name="state", status=OK, text=_("active"))
 
 
 def _settings(connection: Connection) -> list[Finding]:
@@ -73,8 +77,9 @@ def _settings(connection: Connection) -> list[Finding]:
         Finding(
             name="settings",
             status=ERROR,
-            text=f"{field.key} is not set",
-            fix=f"connector connection set {connection.name} {field.key}=...",
+            text=_("%(key)s is not set"),
+            fix="connector connection set %(name)s %(key)s=...",
+            values={"key": field.key, "name": connection.name},
         )
         for field in missing
     ]
@@ -83,11 +88,12 @@ def _settings(connection: Connection) -> list[Finding]:
             Finding(
                 name="settings",
                 status=WARNING,
-                text="evrotel_billcode is not set",
-                fix="Evrotel's form and web apps need it: ask Evrotel's manager",
+                text=_("%(key)s is not set"),
+                fix=_("Evrotel's form and web apps need it: ask Evrotel's manager."),
+                values={"key": "evrotel_billcode"},
             )
         )
-    return findings or [Finding(name="settings", status=OK, text="all settings that are needed are set")]
+    return findings or [Finding(name="settings", status=OK, text=_("All settings that are needed are set."))]
 
 
 def _evrotel(deployment: Deployment) -> Finding:
@@ -99,10 +105,11 @@ def _evrotel(deployment: Deployment) -> Finding:
         return Finding(
             name="evrotel",
             status=WARNING,
-            text=f"{url} does not answer ({type(error).__name__})",
-            fix="calls come in all the same; click-to-call needs it",
+            text=_("%(url)s does not answer (%(why)s)"),
+            fix=_("Calls come in all the same; click-to-call needs it."),
+            values={"url": url, "why": type(error).__name__},
         )
-    return Finding(name="evrotel", status=OK, text=f"{url} answers")
+    return Finding(name="evrotel", status=OK, text=_("%(url)s answers"), values={"url": url})
 
 
 def _events(deployment: Deployment, connection: Connection) -> Finding:
@@ -118,17 +125,20 @@ def _events(deployment: Deployment, connection: Connection) -> Finding:
         return Finding(
             name="events",
             status=WARNING,
-            text="no event has come from Evrotel yet",
-            fix=f"enter {receiver_url(deployment, connection)} and the token in Evrotel's cabinet and make a call",
+            text=_("No event has come from Evrotel yet."),
+            fix=_("Enter %(url)s and the token in Evrotel's cabinet and make a call."),
+            values={"url": receiver_url(deployment, connection)},
         )
     if rejected:
         return Finding(
             name="events",
             status=WARNING,
-            text=f"{rejected} events were rejected within a day",
+            text=_("Events rejected within a day: %(number)s"),
             fix="connector events list --rejected",
+            values={"number": rejected},
         )
-    return Finding(name="events", status=OK, text=f"the last event came at {last:%Y-%m-%d %H:%M:%S} UTC")
+    came = f"{last.astimezone(connection.zone):%Y-%m-%d %H:%M:%S}"
+    return Finding(name="events", status=OK, text=_("The last event came at %(time)s."), values={"time": came})
 
 
 def receiver_url(deployment: Deployment, connection: Connection) -> str:
@@ -152,13 +162,19 @@ def _deliveries(deployment: Deployment, connection: Connection) -> Finding:
     dead, pending = counts.get(DeliveryState.DEAD, 0), counts.get(DeliveryState.PENDING, 0)
     if dead:
         return Finding(
-            name="deliveries", status=ERROR, text=f"{dead} deliveries failed for good", fix="connector deliveries list"
+            name="deliveries",
+            status=ERROR,
+            text=_("Deliveries that failed for good: %(number)s"),
+            fix="connector deliveries list",
+            values={"number": dead},
         )
-    return Finding(name="deliveries", status=OK, text=f"none failed, {pending} on their way")
+    return Finding(
+        name="deliveries", status=OK, text=_("None failed, on their way: %(number)s"), values={"number": pending}
+    )
 
 
 def _crm(deployment: Deployment, connection: Connection) -> list[Finding]:
     try:
         return deployment.adapter(connection).check()
     except AdapterError as error:
-        return [Finding(name="crm", status=ERROR, text=str(error))]
+        return [Finding(name="crm", status=ERROR, text="%(why)s", values={"why": error})]

@@ -16,6 +16,7 @@ from connector.frame.lines import known_lines
 from connector.frame.pages import framed
 from connector.frame.passes import FramePass
 from crm_adapters.contract import CRMUser, Finding, FindingStatus
+from crm_adapters.texts import marked as _
 
 USERS_SECONDS = 10.0
 
@@ -30,18 +31,18 @@ class _Progress:
     def __iter__(self) -> Iterator[Finding]:
         for step in self.steps:
             self.failed = self.failed or step.status is FindingStatus.ERROR
-            yield step
+            yield step.worded(gettext)
 
 
 def set_up(here: Deployment, connection: Connection) -> Iterator[Finding]:
     """The steps after a sign-in that was kept: tokens, then what the adapter does, then the employees."""
-    yield Finding(name="tokens", status=FindingStatus.OK, text=gettext("The sign-in is kept."))
+    yield Finding(name="tokens", status=FindingStatus.OK, text=_("The sign-in is kept."))
     yield from here.adapter(connection).set_up(known_lines(here, connection))
     refresh(here, connection, timedelta(0), USERS_SECONDS)
     people = users(here, connection)
-    text = gettext("%(known)s inner numbers of %(all)s employees", known=_with_number(people), all=len(people))
-    status = FindingStatus.OK if people else FindingStatus.WARNING
-    yield Finding(name="users", status=status, text=text)
+    values = {"numbers": _with_number(people), "employees": len(people)}
+    text = _("%(numbers)s inner numbers of %(employees)s employees.")
+    yield Finding(name="users", status=FindingStatus.OK if people else FindingStatus.WARNING, text=text, values=values)
 
 
 def _with_number(people: Sequence[CRMUser]) -> int:

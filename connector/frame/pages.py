@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from flask import Response, render_template
@@ -11,16 +12,18 @@ from flask_babel import force_locale
 from flask_wtf import FlaskForm
 
 from connector.calls.numbers import normal_number
-from connector.calls.people import extension_of, unknown_extensions, users
+from connector.calls.people import extension_of, refresh, unknown_extensions, users
 from connector.connections.store import Connection
 from connector.deployment import Deployment
 from connector.frame.lines import lines_seen
 from connector.frame.passes import FramePass, sign_pass
 from connector.panel import queries
 from connector.recordings.links import link_path
+from crm_adapters.contract import CRMUser
 from crm_adapters.settings import parse_user_by_extension
 
 ASKING_SECONDS = 3.0
+READ_AGAIN_AFTER = timedelta(seconds=15)
 NOBODY = "'none'"
 
 
@@ -58,9 +61,19 @@ def calls_page(here: Deployment, connection: Connection, given: FramePass) -> Re
     mine = None if given.is_admin else (extension, given.user_id)
     rows = queries.framed_calls(here.database, connection.id, mine=mine, number=number)
     heard = {row.id: link_path(here, row.id) for row in rows}
-    names = {user.id: user.name for user in users(here, connection)}
+    mendable = given.is_admin and not given.number
+    people = _people(here, connection) if mendable else users(here, connection)
     return shown(
-        here, "frame/calls.html", given, calls=rows, heard=heard, names=names, zone=connection.zone, extension=extension
+        here,
+        "frame/calls.html",
+        given,
+        calls=rows,
+        heard=heard,
+        names={user.id: user.name for user in people},
+        zone=connection.zone,
+        extension=extension,
+        doubled=[number for number, _, doubled in _numbers(connection, people) if doubled] if mendable else [],
+        unknown=unknown_extensions(here, connection) if mendable else {},
     )
 
 
@@ -68,16 +81,7 @@ def settings_page(
     here: Deployment, connection: Connection, given: FramePass, form: FlaskForm, *, saved: bool = False
 ) -> Response:
     """Inner numbers found, missing and doubled, the lines, and the rules, which can be changed."""
-    people = users(here, connection)
-    by_extension: dict[str, list[str]] = defaultdict(list)
-    for user in people:
-        if user.extension:
-            by_extension[user.extension].append(user.name)
-    names = {user.id: user.name for user in people}
-    own = {
-        extension: names.get(user, user)
-        for extension, user in parse_user_by_extension(connection.get("extensions")).items()
-    }
+    people = _people(here, connection)
     return shown(
         here,
         "frame/settings.html",
@@ -85,19 +89,31 @@ def settings_page(
         400 if form.errors else 200,
         form=form,
         saved=saved,
-        numbers=_numbers(by_extension, own),
+        numbers=_numbers(connection, people),
         without=[user.name for user in people if not user.extension and user.id not in _users_of(connection)],
         unknown=unknown_extensions(here, connection),
         lines=lines_seen(here, connection),
     )
 
 
+def _people(here: Deployment, connection: Connection) -> list[CRMUser]:
+    """The employees as an administrator may just have changed them."""
+    refresh(here, connection, READ_AGAIN_AFTER, ASKING_SECONDS)
+    return users(here, connection)
+
+
 def _users_of(connection: Connection) -> set[str]:
     return set(parse_user_by_extension(connection.get("extensions")).values())
 
 
-def _numbers(by_extension: Mapping[str, list[str]], own: Mapping[str, str]) -> list[tuple[str, str, bool]]:
+def _numbers(connection: Connection, people: Sequence[CRMUser]) -> list[tuple[str, str, bool]]:
     """Each inner number, whose it is, and whether others have it too; the connection's own mapping wins."""
-    found = {extension: (", ".join(names), len(names) > 1) for extension, names in by_extension.items()}
-    found |= {extension: (name, False) for extension, name in own.items()}
+    names = {user.id: user.name for user in people}
+    by_extension: dict[str, list[str]] = defaultdict(list)
+    for user in people:
+        if user.extension:
+            by_extension[user.extension].append(user.name)
+    found = {extension: (", ".join(whose), len(whose) > 1) for extension, whose in by_extension.items()}
+    for extension, user_id in parse_user_by_extension(connection.get("extensions")).items():
+        found[extension] = (names.get(user_id, user_id), False)
     return [(extension, *found[extension]) for extension in sorted(found)]

@@ -50,8 +50,8 @@ def check(name: str) -> Any:
     """The checklist; with `repair` what can be mended from here is mended first."""
     here, connection, given = _opened(name, admin=True)
     with force_locale(given.language):
-        repaired = list(set_up(here, connection)) if "repair" in request.form else []
-        findings = check_connection(here, connection)
+        repaired = [step.worded(gettext) for step in set_up(here, connection)] if "repair" in request.form else []
+        findings = [finding.worded(gettext) for finding in check_connection(here, connection)]
     return shown(here, "frame/check.html", given, findings=findings, repaired=repaired, connection=connection)
 
 

@@ -70,7 +70,8 @@ def reveal_token(name: str) -> str:
 @locked_by(Lock.ADMIN)
 def check(name: str) -> str:
     connection = _connection(name)
-    return _connection_page(connection, findings=check_connection(deployment(), connection))
+    findings = [finding.worded(gettext) for finding in check_connection(deployment(), connection)]
+    return _connection_page(connection, findings=findings)
 
 
 @blueprint.route("/connections/<name>/settings", methods=["GET", "POST"])

@@ -38,8 +38,21 @@ STEPS = {
     "users": lazy_gettext("Employees"),
     "placement": lazy_gettext("Call card"),
     "robots": lazy_gettext("Automation"),
+    "state": lazy_gettext("State"),
+    "settings": lazy_gettext("Settings"),
+    "evrotel": "Evrotel",
+    "deliveries": lazy_gettext("Deliveries"),
+    "crm": "CRM",
+    "installed": lazy_gettext("Installation"),
+    "signed-in": lazy_gettext("Sign-in"),
+    "scopes": lazy_gettext("Permissions"),
+    "round-trip": lazy_gettext("Way back from the CRM"),
+    "outgoing-line": lazy_gettext("Clicks on numbers"),
+    "duplicate-extension": lazy_gettext("Inner number twice"),
+    "users-without-extension": lazy_gettext("Employees without an inner number"),
+    "unknown-extensions": lazy_gettext("Unknown inner numbers"),
 }
-"""Steps of setting an application up; what has no name here is shown by its own."""
+"""What a step of setting up or of a check is called; one that has no name here is shown by its own."""
 
 DELIVERY_STATES = {
     "waiting": (lazy_gettext("Waiting for the recording"), "secondary"),
@@ -48,6 +61,20 @@ DELIVERY_STATES = {
     "expired": (lazy_gettext("Came too late"), "secondary"),
     "dead": (lazy_gettext("Failed for good"), "danger"),
     "given_up": (lazy_gettext("Given up"), "secondary"),
+}
+
+DIAL_ORIGINS = {
+    "click": lazy_gettext("A number clicked in the CRM"),
+    "callback": lazy_gettext("A client who asked to be called back"),
+    "robot": lazy_gettext("A robot of the CRM"),
+}
+
+DIAL_STATES = {
+    "pending": (lazy_gettext("To be dialled"), "info"),
+    "sent": (lazy_gettext("Evrotel is being asked"), "info"),
+    "accepted": (lazy_gettext("Evrotel has accepted it"), "info"),
+    "started": (lazy_gettext("Begun"), "success"),
+    "failed": (lazy_gettext("Not made"), "danger"),
 }
 
 ROLES = {
@@ -96,6 +123,8 @@ ALL = {
     "RECORDING_STATES": RECORDING_STATES,
     "STEPS": STEPS,
     "DIAL_REASONS": DIAL_REASONS,
+    "DIAL_ORIGINS": DIAL_ORIGINS,
+    "DIAL_STATES": DIAL_STATES,
 }
 """For the templates."""
 

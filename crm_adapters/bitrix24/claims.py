@@ -174,6 +174,7 @@ def tokens_of(account: Account, known: Verified) -> Tokens:
         "scope": known.scope,
         "application_token": claim.application_token or kept.get("application_token", ""),
         "oauth_server": claim.oauth_server,
+        "public_url": account.public_url,
         "refreshed_at": now.isoformat(),
     }
     return Tokens(

@@ -74,8 +74,13 @@ def _opened(account: Account, request: DoorRequest, *, finishes: bool) -> Instal
     if not known.is_admin or opened.number:
         return opened
     # installFinish must be called once: after it the portal reloads the frame with the handler's page.
+    former = account.tokens.current()
     return Installed(
-        account_key=known.claim.member_id, tokens=tokens_of(account, known), opened=opened, finishes=finishes
+        account_key=known.claim.member_id,
+        tokens=tokens_of(account, known),
+        opened=opened,
+        finishes=finishes,
+        moved=former is not None and former.extra.get("public_url") != account.public_url,
     )
 
 
@@ -111,10 +116,13 @@ def _installed_by_server(account: Account, claim: Claim) -> DoorAnswer:
 
 def _check_application_token(account: Account, form: Mapping[str, str]) -> None:
     tokens = account.tokens.current()
-    kept = tokens.extra.get("application_token", "") if tokens else ""
-    given = form.get("auth[application_token]", "")
-    if not kept or not hmac.compare_digest(kept.encode(), given.encode()):
+    kept = tokens.extra if tokens else {}
+    token, given = kept.get("application_token", ""), form.get("auth[application_token]", "")
+    if not token or not hmac.compare_digest(token.encode(), given.encode()):
         raise NotGenuine(403, "application_token is wrong")
+    member_id, bound = form.get("auth[member_id]"), kept.get("member_id")
+    if member_id and bound and member_id != bound:
+        raise NotGenuine(403, "member_id is another portal's")
 
 
 def _click(form: Mapping[str, str]) -> DoorAnswer:

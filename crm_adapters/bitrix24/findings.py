@@ -11,18 +11,19 @@ from typing import Any
 from crm_adapters.bitrix24 import REQUIRED_SCOPES
 from crm_adapters.bitrix24.client import Portal
 from crm_adapters.bitrix24.commands import Command
-from crm_adapters.bitrix24.installing import EVENTS, address
+from crm_adapters.bitrix24.installing import EVENTS, LINES_KNOWN, UNUSABLE, address
 from crm_adapters.contract import Account, CRMUser, Finding, FindingStatus, Priority
 from crm_adapters.errors import AdapterError
+from crm_adapters.texts import marked as _
 
 CHECK_SECONDS = 30.0
 NAMED = 5
 """How many employees a finding names."""
 
 ROUND_TRIP_SECONDS = 10.0
-SET_UP = "Open the application as an administrator and press Set up anew on its page Check."
-CHOOSE_LINE = "In Telephony, Configure telephony, choose the application as the default number for outgoing calls."
-OPEN_IT = "An administrator should open the application in the portal once."
+SET_UP = _("Open the application as an administrator and press Set up anew on its page Check.")
+CHOOSE_LINE = _("In Telephony, Configure telephony, choose the application as the default number for outgoing calls.")
+OPEN_IT = _("An administrator should open the application in the portal once.")
 
 
 def findings(account: Account, users: Callable[[], list[CRMUser]]) -> list[Finding]:
@@ -30,18 +31,18 @@ def findings(account: Account, users: Callable[[], list[CRMUser]]) -> list[Findi
     try:
         portal = Portal(account, priority=Priority.BACKGROUND, seconds=CHECK_SECONDS)
     except AdapterError as error:
-        return [_error("signed-in", f"The portal can't be used: {error}", OPEN_IT)]
+        return [_error("signed-in", UNUSABLE, OPEN_IT, why=error)]
     asked = {"app.info": _installed, "profile": _signed_in, "scope": _scopes}
     outcomes = portal.run([Command(method=method, params={}) for method in asked])
     for outcome in outcomes:
         if outcome.error is not None:
-            return [_error("signed-in", f"The portal can't be used: {outcome.error}", OPEN_IT)]
+            return [_error("signed-in", UNUSABLE, OPEN_IT, why=outcome.error)]
     found = [finding(outcome.result) for finding, outcome in zip(asked.values(), outcomes, strict=True)]
     found += [_events(account, portal), _round_trip(account, portal), *_lines(portal)]
     try:
         return [*found, *_users(users())]
     except AdapterError as error:
-        return [*found, _error("users", f"The employees can't be listed: {error}", "Tick user_basic.")]
+        return [*found, _error("users", _("The employees can't be listed: %(why)s"), _("Tick user_basic."), why=error)]
 
 
 def _events(account: Account, portal: Portal) -> Finding:
@@ -52,10 +53,10 @@ def _events(account: Account, portal: Portal) -> Finding:
     here = {row.get("event") for row in rows if isinstance(row, dict) and row.get("handler") == handler}
     missing = [event for event in EVENTS if event not in here]
     if bound.error:
-        return _warning("events", f"The portal does not say what it tells of: {bound.error}", SET_UP)
+        return _warning("events", _("The portal does not say what it tells of: %(why)s"), SET_UP, why=bound.error)
     if missing:
-        return _error("events", f"The portal does not tell of {', '.join(missing)}.", SET_UP)
-    return _ok("events", "The portal tells of clicks, call-backs and the application's removal.")
+        return _error("events", _("The portal does not tell of %(events)s."), SET_UP, events=", ".join(missing))
+    return _ok("events", _("The portal tells of clicks, call-backs and the application's removal."))
 
 
 def _round_trip(account: Account, portal: Portal) -> Finding:
@@ -66,11 +67,19 @@ def _round_trip(account: Account, portal: Portal) -> Finding:
     while outcome.error is None and time.monotonic() < give_up:
         came = account.echoed_at()
         if came is not None and came >= asked_at:
-            return _ok("round-trip", f"A test event came back after {(came - asked_at).total_seconds():.1f} s.")
+            return _ok(
+                "round-trip",
+                _("A test event came back after %(seconds)s s."),
+                seconds=f"{(came - asked_at).total_seconds():.1f}",
+            )
         time.sleep(0.1)
-    why = outcome.error or f"within {ROUND_TRIP_SECONDS:.0f} s"
-    fix = f"The web server must run, and the portal must reach {address(account, 'events')} from the internet."
-    return _error("round-trip", f"The portal's test event did not come: {why}", fix)
+    return _error(
+        "round-trip",
+        _("The portal's test event did not come: %(why)s"),
+        _("The web server must run, and the portal must reach %(address)s from the internet."),
+        why=outcome.error or f"{ROUND_TRIP_SECONDS:.0f} s",
+        address=address(account, "events"),
+    )
 
 
 def _lines(portal: Portal) -> Iterator[Finding]:
@@ -82,26 +91,30 @@ def _lines(portal: Portal) -> Iterator[Finding]:
         ]
     )
     if isinstance(known.result, list):
-        yield _ok("lines", f"{len(known.result)} lines of the application are known to the portal.")
+        yield _ok("lines", LINES_KNOWN, lines=len(known.result))
     if outgoing.error is None and str(outgoing.result or "").startswith("REST_APP"):
-        yield _ok("outgoing-line", "Clicks on numbers go out by an application.")
+        yield _ok("outgoing-line", _("Clicks on numbers go out by an application."))
+    elif outgoing.error is None:
+        text = _("The default number for outgoing calls is %(line)s.")
+        yield _warning("outgoing-line", text, CHOOSE_LINE, line=repr(outgoing.result))
     else:
-        said = f"is {outgoing.result!r}" if outgoing.error is None else "is not told by the portal"
-        yield _warning("outgoing-line", f"The default number for outgoing calls {said}.", CHOOSE_LINE)
+        text = _("The portal does not tell the default number for outgoing calls.")
+        yield _warning("outgoing-line", text, CHOOSE_LINE)
 
 
 def _installed(info: Any) -> Finding:
     if isinstance(info, dict) and info.get("INSTALLED") in (True, "Y", 1, "1"):
-        return _ok("installed", "The application is installed.")
-    return _error("installed", "The installation was not finished: the portal sends no events.", OPEN_IT)
+        return _ok("installed", _("The application is installed."))
+    return _error("installed", _("The installation was not finished: the portal sends no events."), OPEN_IT)
 
 
 def _signed_in(profile: Any) -> Finding:
     person = profile if isinstance(profile, dict) else {}
-    name = f"{person.get('NAME') or ''} {person.get('LAST_NAME') or ''}".strip() or f"user {person.get('ID')}"
+    full_name = f"{person.get('NAME') or ''} {person.get('LAST_NAME') or ''}".strip() or f"user {person.get('ID')}"
     if person.get("ADMIN") in (True, "Y", 1, "1"):
-        return _ok("signed-in", f"Signed in as {name}, an administrator.")
-    return _warning("signed-in", f"Signed in as {name}, who sees only what that employee may see.", OPEN_IT)
+        return _ok("signed-in", _("Signed in as %(person)s, an administrator."), person=full_name)
+    text = _("Signed in as %(person)s, who sees only what that employee may see.")
+    return _warning("signed-in", text, OPEN_IT, person=full_name)
 
 
 def _scopes(granted: Any) -> Finding:
@@ -110,9 +123,9 @@ def _scopes(granted: Any) -> Finding:
         given.add("user_basic")
     missing = [scope for scope in REQUIRED_SCOPES if scope not in given]
     if not missing:
-        return _ok("scopes", f"All permissions are given: {', '.join(REQUIRED_SCOPES)}.")
-    fix = "Tick them in the application's settings, save, and open the application in the portal once."
-    return _error("scopes", f"Permissions are missing: {', '.join(missing)}.", fix)
+        return _ok("scopes", _("All permissions are given: %(scopes)s."), scopes=", ".join(REQUIRED_SCOPES))
+    fix = _("Tick them in the application's settings, save, and open the application in the portal once.")
+    return _error("scopes", _("Permissions are missing: %(scopes)s."), fix, scopes=", ".join(missing))
 
 
 def _users(users: Sequence[CRMUser]) -> Iterator[Finding]:
@@ -120,32 +133,35 @@ def _users(users: Sequence[CRMUser]) -> Iterator[Finding]:
     for user in users:
         by_extension[user.extension or ""].append(user.name)
     without = by_extension.pop("", [])
-    known = f"{len(by_extension)} inner numbers of {len(users)} employees."
+    text = _("%(numbers)s inner numbers of %(employees)s employees.")
     if by_extension:
-        yield _ok("users", known)
+        yield _ok("users", text, numbers=len(by_extension), employees=len(users))
     else:
-        yield _warning("users", known, "Set inner numbers in Telephony, Telephony users, or the setting extensions.")
+        fix = _("Set inner numbers in Telephony, Telephony users, or the setting extensions.")
+        yield _warning("users", text, fix, numbers=0, employees=len(users))
     for extension, names in sorted(by_extension.items()):
         if len(names) > 1:
-            text = f"The inner number {extension} belongs to {_names(names)}: calls go to one of them only."
-            yield _warning("duplicate-extension", text, "Give each employee an inner number of their own.")
+            text = _("The inner number %(extension)s belongs to %(names)s: calls go to one of them only.")
+            fix = _("Give each employee an inner number of their own.")
+            yield _warning("duplicate-extension", text, fix, extension=extension, names=_names(names))
     if without and by_extension:
-        text = f"Without an inner number: {_names(without)}. Their calls go to the default user."
-        yield _warning("users-without-extension", text, "Set the number in Telephony, Telephony users.")
+        text = _("Without an inner number: %(names)s. Their calls go to the default user.")
+        fix = _("Set the number in Telephony, Telephony users.")
+        yield _warning("users-without-extension", text, fix, names=_names(without))
 
 
 def _names(names: Sequence[str]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    more = f" + {len(names) - NAMED}" if len(names) > NAMED else ""
     return ", ".join(names[:NAMED]) + more
 
 
-def _ok(name: str, text: str) -> Finding:
-    return Finding(name=name, status=FindingStatus.OK, text=text)
+def _ok(name: str, text: str, **values: object) -> Finding:
+    return Finding(name=name, status=FindingStatus.OK, text=text, values=values)
 
 
-def _warning(name: str, text: str, fix: str) -> Finding:
-    return Finding(name=name, status=FindingStatus.WARNING, text=text, fix=fix)
+def _warning(name: str, text: str, fix: str, **values: object) -> Finding:
+    return Finding(name=name, status=FindingStatus.WARNING, text=text, fix=fix, values=values)
 
 
-def _error(name: str, text: str, fix: str) -> Finding:
-    return Finding(name=name, status=FindingStatus.ERROR, text=text, fix=fix)
+def _error(name: str, text: str, fix: str, **values: object) -> Finding:
+    return Finding(name=name, status=FindingStatus.ERROR, text=text, fix=fix, values=values)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from crm_adapters.contract import CRMAdapter, Finding, FindingStatus, Priority, Save, Telling
 from crm_adapters.journal import DESCRIPTION
+from crm_adapters.texts import marked as _
 
 
 class Adapter(CRMAdapter):
@@ -17,4 +18,4 @@ class Adapter(CRMAdapter):
         """Every telling counts as heard, so that what a former CRM left behind ends here."""
 
     def check(self) -> list[Finding]:
-        return [Finding(name="crm", status=FindingStatus.OK, text="The built-in journal keeps the calls.")]
+        return [Finding(name="crm", status=FindingStatus.OK, text=_("The built-in journal keeps the calls."))]

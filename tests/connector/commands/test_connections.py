@@ -63,6 +63,15 @@ def test_show_says_of_secrets_only_that_they_are_set(connector: Console) -> None
     assert "receiver: https://pbx.example/evrotel/acme/events\n" in shown
 
 
+def test_the_addresses_for_the_crms_own_form_are_told(connector: Console) -> None:
+    added = connector("connection", "add", "acme", "--crm", "bitrix24").stdout.splitlines()
+    shown = connector("connection", "show", "acme").stdout
+    for title, door in (("handler path", "app"), ("initial installation path", "install")):
+        address = f"https://pbx.example/bitrix24/acme/{door}"
+        assert added[added.index(address) - 1] == f"For Bitrix24, {title}:"
+        assert f"{title}: {address}\n" in shown
+
+
 def test_the_only_connection_needs_no_name(connector: Console) -> None:
     connector("connection", "add", "acme", "--crm", "journal")
     assert connector("connection", "set", "evrotel_billcode=20558").exit_code == 0

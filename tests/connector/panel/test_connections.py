@@ -88,7 +88,7 @@ def test_the_check_shows_its_findings(deployment: Deployment, admin: FlaskClient
     add_connection(deployment, "notes", "journal")
     answer = post(admin, "/connections/notes/check")
     assert answer.status_code == 200
-    assert "The built-in journal keeps the calls." in answer.get_data(as_text=True)
+    assert "Дзвінки зберігає вбудований журнал." in answer.get_data(as_text=True)
 
 
 def test_removal_needs_the_name_typed(deployment: Deployment, admin: FlaskClient) -> None:

@@ -552,7 +552,7 @@ def test_check_names_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
         portal.add_user(4, name="Зайвий", inner_phone="101")
         portal.add_user(5, name="Новий")
         office = Office(portal)
-        found = {finding.name: finding for finding in office.adapter.check()}
+        found = {finding.name: finding.worded() for finding in office.adapter.check()}
         assert found["installed"].status is FindingStatus.ERROR
         assert "im, placement" in found["scopes"].text
         assert "ONEXTERNALCALLSTART" in found["events"].text

@@ -98,8 +98,26 @@ def test_setting_up_binds_events_once_and_replaces_a_former_address(portal: Bitr
         (event, f"{HERE}/events")
         for event in ("ONAPPTEST", "ONAPPUNINSTALL", "ONEXTERNALCALLBACKSTART", "ONEXTERNALCALLSTART")
     ]
+    assert [place["handler"] for place in portal.account.placements] == [f"{HERE}/app"]
     assert list(portal.account.lines) == ["+380441112233"]
     assert {robot["HANDLER"] for robot in portal.account.robots.values()} == {f"{HERE}/robot"}
+
+
+def test_a_step_that_meets_a_passing_trouble_is_tried_again(portal: Bitrix24, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("crm_adapters.bitrix24.installing.PAUSES", (0.01, 0.01))
+    portal.faults.error("QUERY_LIMIT_EXCEEDED", method="event.bind", times=1)
+    portal.faults.html_502(method="placement.bind", times=1)
+    assert set(steps_of(portal).values()) == {FindingStatus.OK}
+
+
+def test_an_administrator_at_a_new_address_of_ours_sets_up_anew(portal: Bitrix24) -> None:
+    first = knock(account_of(portal), "install", portal.install_form())
+    assert isinstance(first, Installed)
+    for public_url, moved in (("http://127.0.0.1:8000", False), ("http://127.0.0.1:9", True)):
+        account = account_of(portal, tokens=MemoryTokens(first.tokens), public_url=public_url)
+        answer = knock(account, "app", portal.install_form())
+        assert isinstance(answer, Installed)
+        assert (answer.moved, answer.finishes) == (moved, False)
 
 
 def test_a_step_that_fails_says_so_and_the_others_go_on(portal: Bitrix24) -> None:
@@ -274,7 +292,8 @@ def event(portal: Bitrix24, name: str, user_id: int | None = None, **changes: st
 
 def installed_account(portal: Bitrix24, application_token: str | None = None) -> Account:
     kept = portal.application_token if application_token is None else application_token
-    tokens = Tokens(access="a", refresh="r", expires_at=None, endpoint="", extra={"application_token": kept})
+    extra = {"application_token": kept, "member_id": portal.member_id}
+    tokens = Tokens(access="a", refresh="r", expires_at=None, endpoint="", extra=extra)
     return account_of(portal, tokens=MemoryTokens(tokens))
 
 
@@ -296,6 +315,7 @@ def test_uninstalling_takes_the_applications_token(portal: Bitrix24) -> None:
         refused(
             knock(installed_account(portal), "events", event(portal, "ONAPPUNINSTALL", application_token=given)), 403
         )
+    refused(knock(installed_account(portal), "events", event(portal, "ONAPPUNINSTALL", member_id="0" * 32)), 403)
     for nothing_kept in (installed_account(portal, ""), account_of(portal)):
         refused(knock(nothing_kept, "events", event(portal, "ONAPPUNINSTALL", application_token="")), 403)
 

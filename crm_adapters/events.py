@@ -31,11 +31,13 @@ class Disposition(StrEnum):
 
 
 class CallKind(StrEnum):
-    """What a call is for: an ordinary one, a client's wish to be called back, a message played to a list of numbers."""
+    """What a call is for: an ordinary one, a client's wish to be called back, a message played to a list of numbers,
+    employees among themselves (of which no CRM is told)."""
 
     NORMAL = "normal"
     CALLBACK = "callback"
     AUTODIAL = "autodial"
+    INNER = "inner"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,10 +11,10 @@ from sqlalchemy import Connection as SQLConnection
 
 from connector.calls.arrivals import Arrival, keep_event, new_call_id
 from connector.calls.keys import end_key, start_key
+from connector.calls.kinds import call_kind, call_note, is_employee
 from connector.calls.matching import MATCHING_WINDOW, EndedCall, OpenCall, ended_call, match_end
 from connector.calls.numbers import Parties, is_extension, parties
 from connector.calls.plans import EndedRow, plan, plan_recording
-from connector.calls.starts import WITHHELD, call_kind
 from connector.connections.store import Connection
 from connector.db import insert_or_ignore
 from connector.evrotel.parser import EndEvent
@@ -262,7 +262,8 @@ def _from_end_alone(db: SQLConnection, item: NewEnd) -> str:
     if not (who.client_number or who.line or who.extension):
         raise Unplaceable("the end has no callid that is known and no numbers")
     started_at, ended_at = call_times(item.said.ended_at, event.billsec, item.arrival.at)
-    call_id, kind = new_call_id(), call_kind(item.connection, direction, event.number_a)
+    inner = is_employee(db, item.connection, who.client_number)
+    call_id, kind = new_call_id(), call_kind(item.connection, direction, event.number_a, inner=inner)
     row = {
         "id": call_id,
         "connection_id": item.connection.id,
@@ -282,7 +283,7 @@ def _from_end_alone(db: SQLConnection, item: NewEnd) -> str:
         "state": CallState.ENDED,
         "source": "event",
         "awaits_start": True,
-        "note": None if who.client_number else WITHHELD,
+        "note": call_note(who.client_number, kind),
         "created_at": item.arrival.at,
         "updated_at": item.arrival.at,
     }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter as Tally
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection as SQLConnection
@@ -15,7 +16,8 @@ from sqlalchemy import update
 from connector.calls.arrivals import Arrival, keep_event
 from connector.calls.endings import NewEnd, new_end, write_end
 from connector.calls.keys import start_key
-from connector.calls.numbers import parties
+from connector.calls.kinds import call_kind, is_employee
+from connector.calls.numbers import is_extension, parties
 from connector.calls.starts import NewStart, StartTaken, write_starts
 from connector.connections.store import Connection
 from connector.db import Database, GroupCommit, insert_or_ignore
@@ -40,18 +42,19 @@ class Intake:
         """Keeps a start; a repeated one finds its call. Raises what the database raises."""
         region = connection.get("phone_region")
         who = parties(event.direction, event.number_a, event.number_b, region)
-        tells = connection.can(Capability.CALL_ID) and who.client_number is not None
-        return self._starts.submit(
-            NewStart(
-                connection=connection,
-                arrival=arrival,
-                event=event,
-                parties=who,
-                started_at=event_time(event.date, connection.zone, arrival.at),
-                key=start_key(event.direction, event.number_a, event.number_b, event.date, region),
-                claimed_until=claimed_until if tells else None,
-            )
+        inner = self._is_inner(connection, who.client_number)
+        item = NewStart(
+            connection=connection,
+            arrival=arrival,
+            event=event,
+            parties=who,
+            started_at=event_time(event.date, connection.zone, arrival.at),
+            key=start_key(event.direction, event.number_a, event.number_b, event.date, region),
+            kind=call_kind(connection, event.direction, event.number_a, inner=inner),
+            claimed_until=claimed_until,
         )
+        tells = connection.can(Capability.CALL_ID) and item.tellable
+        return self._starts.submit(item if tells else replace(item, claimed_until=None))
 
     def end(self, connection: Connection, event: EndEvent, arrival: Arrival) -> str:
         """Keeps an end; returns its call's ID. Raises Unplaceable (nothing is kept) and what the database raises."""
@@ -65,6 +68,12 @@ class Intake:
     def count(self, connection: Connection, name: str) -> None:
         """Counts what is not kept; a flood of it shares its commits."""
         self._counts.submit((connection.id, name))
+
+    def _is_inner(self, connection: Connection, number: str | None) -> bool:
+        if not number or not is_extension(number):
+            return False  # as nearly always: the database need not be asked
+        with self._database.read() as db:
+            return is_employee(db, connection, number)
 
     def _write_ends(self, db: SQLConnection, items: Sequence[NewEnd]) -> list[str]:
         # One order for all processes, so that groups with a call in common wait for each other instead of deadlocking.

@@ -40,7 +40,7 @@ class EndedRow:
 
     @property
     def tellable(self) -> bool:
-        return self.client_number is not None or self.in_crm
+        return self.in_crm or (self.client_number is not None and self.kind is not CallKind.INNER)
 
     @property
     def answered(self) -> bool:

@@ -11,8 +11,9 @@ from sqlalchemy import Connection as SQLConnection
 from sqlalchemy import and_, bindparam, func, insert, or_, select, update
 
 from connector.calls.arrivals import Arrival, event_row, keep_event, new_call_id
+from connector.calls.kinds import call_note
 from connector.calls.matching import same_parties
-from connector.calls.numbers import Parties, normal_number
+from connector.calls.numbers import Parties
 from connector.connections.store import Connection
 from connector.db import insert_or_ignore
 from connector.delivery.outbox import delivery_row
@@ -25,12 +26,12 @@ CARD_IS_WORTH = timedelta(seconds=60)
 """A card that comes later than this helps nobody: its start expires."""
 LATE_START = timedelta(minutes=2)
 """How long after an end that came alone its start is still taken for the same call's."""
-WITHHELD = "the number is withheld: there is nobody to log the call for"
 
 
 @dataclass(frozen=True, kw_only=True)
 class NewStart:
-    """A start to be written. `claimed_until` is set where this request tries to tell the CRM at once."""
+    """A start to be written. `kind` is that of a call that nobody asked us for; `claimed_until` is set where this
+    request tries to tell the CRM at once."""
 
     connection: Connection
     arrival: Arrival
@@ -38,7 +39,13 @@ class NewStart:
     parties: Parties
     started_at: datetime
     key: str | None
+    kind: CallKind
     claimed_until: datetime | None
+
+    @property
+    def tellable(self) -> bool:
+        """Whether a CRM may hear of the call."""
+        return self.parties.client_number is not None and self.kind is not CallKind.INNER
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,17 +58,6 @@ class StartTaken:
     call_id: str
     callid: str | None
     to_tell: bool = False
-
-
-def call_kind(connection: Connection, direction: Direction, number_a: str) -> CallKind:
-    """What a call that nobody asked us for is for: one from an autodial number plays a message."""
-    if direction is not Direction.OUTGOING:
-        return CallKind.NORMAL
-    named = (number.strip() for number in connection.get("autodial_numbers").split(","))
-    region = connection.get("phone_region")
-    caller = normal_number(number_a, region)
-    is_autodial = caller is not None and caller in {normal_number(number, region) for number in named}
-    return CallKind.AUTODIAL if is_autodial else CallKind.NORMAL
 
 
 def write_starts(db: SQLConnection, items: Sequence[NewStart]) -> list[StartTaken]:
@@ -135,8 +131,8 @@ def _call_row(item: NewStart) -> dict[str, Any]:
         "state": CallState.OPEN,
         "source": "event",
         "awaits_start": False,
-        "note": None if item.parties.client_number else WITHHELD,
-        "kind": call_kind(item.connection, item.event.direction, item.event.number_a),
+        "note": call_note(item.parties.client_number, item.kind),
+        "kind": item.kind,
         "created_at": item.arrival.at,
         "updated_at": item.arrival.at,
     }
@@ -155,9 +151,7 @@ def _insert_events(db: SQLConnection, items: Sequence[NewStart], taken: Sequence
 
 def _insert_deliveries(db: SQLConnection, made: Sequence[tuple[NewStart, str]]) -> None:
     rows = [
-        _start_row(item, call_id)
-        for item, call_id in made
-        if item.parties.client_number and item.connection.can(Capability.CALL_ID)
+        _start_row(item, call_id) for item, call_id in made if item.tellable and item.connection.can(Capability.CALL_ID)
     ]
     if rows:
         db.execute(insert(Delivery), rows)

@@ -54,10 +54,11 @@ class Adapter(CRMAdapter):
         return _users(Portal(self.account, priority=Priority.BACKGROUND, seconds=seconds))
 
     def responsible(self, number: str, *, seconds: float = 5.0) -> str | None:
-        """The user responsible for the first customer with this number who has one. Raises AdapterError."""
+        """The first active user who is responsible for a customer with this number. Raises AdapterError."""
         portal = Portal(self.account, priority=Priority.START, seconds=seconds)
         answer = portal.call(mapping.SEARCH, mapping.search_params(number))
-        return next((user_id for _, user_id in mapping.customers_of(answer.get("result")) if user_id), None)
+        named = dict.fromkeys(user_id for _, user_id in mapping.customers_of(answer.get("result")) if user_id)
+        return next((user_id for user_id in named if _is_active(portal, user_id)), None)
 
     def set_up(self, lines: Sequence[str]) -> Iterator[Finding]:
         """Has the portal send its events, show the application and know the lines; see the contract."""
@@ -90,6 +91,12 @@ def _dialogue(telling: Telling, setting: dialogues.Setting) -> dialogues.Steps:
             return dialogues.recording(telling, event)
         case _:
             return errands.errand(telling, setting)
+
+
+def _is_active(portal: Portal, user_id: str) -> bool:
+    """Whether the user still works there: a customer's responsible may have been dismissed."""
+    rows = portal.call("user.get", {"FILTER": {"ID": user_id, "ACTIVE": True}}).get("result")
+    return isinstance(rows, list) and any(isinstance(row, dict) and str(row.get("ID")) == user_id for row in rows)
 
 
 def _users(portal: Portal) -> list[CRMUser]:

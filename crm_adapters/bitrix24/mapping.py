@@ -89,12 +89,12 @@ def register_params(
 
 
 def finish_params(event: CallEnded, call_id: str, user_id: str) -> dict[str, Any]:
-    """The parameters of finish. A duration above zero would make any call an answered one."""
+    """The parameters of finish. A duration above zero makes any call an answered one, and only such a duration does."""
     answered = event.disposition == Disposition.ANSWERED
     params = {
         "CALL_ID": call_id,
         "USER_ID": number_or_text(user_id),
-        "DURATION": max(event.billsec, 0) if answered else 0,
+        "DURATION": max(event.billsec, 1) if answered else 0,
         "STATUS_CODE": STATUS_CODES[event.direction, event.disposition],
         "ADD_TO_CHAT": 0,  # left out it means 1 by the docs and 0 by what portals do
     }

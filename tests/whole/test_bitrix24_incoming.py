@@ -8,7 +8,11 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import select
+
+from connector.calls.kinds import AMONG_EMPLOYEES
 from connector.calls.people import refresh
+from connector.models import Call as CallRow
 from tests.emulators.bitrix24 import Bitrix24
 from tests.emulators.bitrix24.state import Activity, Call
 from tests.emulators.evrotel import WebApps
@@ -139,10 +143,10 @@ def test_no_task_where_none_is_wanted_and_none_for_colleagues_and_answered_calls
     time.sleep(1.1)
     play(served, CLIENT, LINE)
     wait_for(lambda: portal.account.notices)
-    play(served, "102", "101")
+    served.transmitter().start("102", "101")
     play(served, CLIENT, "101", billsec="3", disposition="ANSWERED")
     play(served, CLIENT, "101", "o")
-    wait_for(lambda: len(portal.finished_calls()) == 4)
+    wait_for(lambda: len(portal.finished_calls()) == 3)
     time.sleep(0.5)
     assert (todos(portal), len(portal.account.notices)) == ([], 1)
 
@@ -199,3 +203,22 @@ def test_a_withheld_number_leaves_the_portal_alone(served: Served, portal: Bitri
     time.sleep(0.7)
     assert len(portal.requests) == before
     assert portal.calls == []
+
+
+def test_calls_among_employees_are_no_clients_calls(served: Served, portal: Bitrix24) -> None:
+    evrotel = served.transmitter()
+    start = evrotel.start("101", "102", "o")
+    assert start.status == 200
+    assert not start.callid.startswith("externalCall")
+    evrotel.end(start.callid, "o", billsec="5", disposition="ANSWERED", recfile="NULL")
+    evrotel.end(None, "o", numberA="102", numberB="101", billsec="0", disposition="NO ANSWER", recfile="NULL")
+    outside = evrotel.start("101", "466", "o")  # nobody's extension: a short number of the city
+    assert outside.callid.startswith("externalCall")
+    with served.deployment.database.read() as db:
+        rows = db.execute(select(CallRow.client_number, CallRow.note)).all()
+    assert {row.client_number: row.note for row in rows} == {
+        "102": AMONG_EMPLOYEES,
+        "101": AMONG_EMPLOYEES,
+        "466": None,
+    }
+    assert [call.phone_number for call in portal.calls] == ["466"]

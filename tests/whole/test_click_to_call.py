@@ -171,6 +171,17 @@ def test_a_call_back_of_nobody_s_client_rings_at_the_connection_s_extensions(
     assert (start.callid, call.type) == (call.call_id, 4)
 
 
+def test_a_call_back_does_not_ring_at_somebody_who_was_dismissed(
+    served: Served, portal: Bitrix24, evrotel_apps: WebApps
+) -> None:
+    served.set(callback_extensions="101")
+    time.sleep(1.1)
+    portal.dismiss(3)  # the client's responsible, whose extension is known since the installation
+    portal.ask_for_callback(NUMBER)
+    wait_for(lambda: dialled(evrotel_apps))
+    assert dialled(evrotel_apps)[0]["numberA"] == ["101"]
+
+
 def test_a_call_back_that_fails_leaves_something_to_do(served: Served, portal: Bitrix24, evrotel_apps: WebApps) -> None:
     evrotel_apps.refuse = True
     portal.ask_for_callback(NUMBER)

@@ -63,6 +63,11 @@ def ended(direction: Direction, disposition: Disposition, billsec: int = 0) -> C
     )
 
 
+def test_an_answered_call_of_no_full_second_counts_as_answered() -> None:
+    params = finish_params(ended(Direction.OUTGOING, Disposition.ANSWERED, billsec=0), "externalCall.1", "2")
+    assert (params["DURATION"], params["STATUS_CODE"]) == (1, "200")
+
+
 def test_a_start_as_register() -> None:
     assert register_params(started(), "2", show=True) == {
         "USER_ID": 2,

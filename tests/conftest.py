@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
@@ -16,6 +17,9 @@ from sqlalchemy import Engine, NullPool, create_engine, event, text
 from connector.deployment import Deployment
 from connector.settings import Settings
 from migrations import schema
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 MakeDeployment = Callable[..., Deployment]
 
@@ -71,6 +75,13 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'connector.db'}"
     return str(request.getfixturevalue("postgresql_url"))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    browsers = import_module("tests.browsers")  # playwright takes a moment that most tests need not wait for
+    with browsers.chromium() as started:
+        yield started
 
 
 def make_settings(database_url: str, instance: Path, **changes: object) -> Settings:

@@ -96,4 +96,5 @@ def _user_field(here: Deployment, connection: Connection) -> Any:
     choices = [SelectChoice("", gettext("whoever installed the application"))]
     choices += [SelectChoice(user_id, name) for user_id, name in people.items()]
     setting = next(field for field in CRM_FIELDS if field.key == "default_user")
-    return SelectField(gettext(setting.label), description=gettext(setting.help), choices=choices, default=kept)
+    help_text = gettext("For calls that belong to nobody.")
+    return SelectField(gettext(setting.label), description=help_text, choices=choices, default=kept)

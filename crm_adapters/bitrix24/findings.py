@@ -94,9 +94,11 @@ def _lines(portal: Portal) -> Iterator[Finding]:
         yield _ok("lines", LINES_KNOWN, lines=len(known.result))
     if outgoing.error is None and str(outgoing.result or "").startswith("REST_APP"):
         yield _ok("outgoing-line", _("Clicks on numbers go out by an application."))
-    elif outgoing.error is None:
+    elif outgoing.error is None and outgoing.result:
         text = _("The default number for outgoing calls is %(line)s.")
-        yield _warning("outgoing-line", text, CHOOSE_LINE, line=repr(outgoing.result))
+        yield _warning("outgoing-line", text, CHOOSE_LINE, line=outgoing.result)
+    elif outgoing.error is None:
+        yield _warning("outgoing-line", _("No default number for outgoing calls is chosen."), CHOOSE_LINE)
     else:
         text = _("The portal does not tell the default number for outgoing calls.")
         yield _warning("outgoing-line", text, CHOOSE_LINE)

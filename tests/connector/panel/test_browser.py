@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -12,40 +11,20 @@ from pathlib import Path
 
 import pytest
 import requests
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import delete
 
 from connector.deployment import Deployment
 from connector.models import Connection, User
 from connector.panel.signin import create_user, make_sign_in_link
 from migrations import schema
+from tests.browsers import needs_browser, uncomplaining
 from tests.conftest import make_settings
 from tests.connector.panel.rows import add_call, add_connection, add_delivery, add_event
 from tests.running import free_port
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ROOT = Path(__file__).parents[3]
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome on this machine"),
-]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield started
-        started.close()
+pytestmark = needs_browser
 
 
 @pytest.fixture(scope="module")
@@ -91,19 +70,8 @@ def site(server: tuple[str, Deployment]) -> tuple[str, Deployment]:
 @pytest.fixture
 def page(browser: Browser, site: tuple[str, Deployment]) -> Iterator[Page]:
     """A page in English that must not report an error or a breach of the policy."""
-    context = browser.new_context(locale="en-GB", viewport={"width": 600, "height": 800})
-    opened = context.new_page()
-    complaints: list[str] = []
-
-    def note(said: ConsoleMessage) -> None:
-        if said.type == "error":
-            complaints.append(f"{said.text} {said.location}")
-
-    opened.on("pageerror", lambda error: complaints.append(str(error)))
-    opened.on("console", note)
-    yield opened
-    context.close()
-    assert complaints == []
+    with uncomplaining(browser, locale="en-GB", viewport={"width": 600, "height": 800}) as context:
+        yield context.new_page()
 
 
 def sign_in(page: Page, address: str, deployment: Deployment) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from tests.emulators.bitrix24 import delivery, telephony
 from tests.emulators.bitrix24.faults import Faults
+from tests.emulators.bitrix24.frames import page_with_frame
 from tests.emulators.bitrix24.limits import OperatingTime, RequestRate
 from tests.emulators.bitrix24.oauth import OAuth, Refresh
 from tests.emulators.bitrix24.rest import HttpRequest, Invoked, Rest
@@ -151,6 +152,12 @@ class Bitrix24:
     ) -> tuple[dict[str, str], dict[str, str]]:
         """Query and form of the browser's POST; `without=delivery.OPTIONAL_KEYS` makes an older portal of it."""
         return delivery.install_form(self.account, self.account.issue_token(user_id), without, overrides)
+
+    def page_of_application(self, address: str, user_id: int = 1, **overrides: Any) -> str:
+        """The address of the portal's page that opens the application in a frame, for a real browser."""
+        path = f"/marketplace/app/{len(self.rest.pages) + 1}/"
+        self.rest.pages[path] = page_with_frame(address, self.install_form(user_id, **overrides))
+        return self.portal_url + path
 
     def install_finish(self) -> None:
         """BX24.installFinish(): from now on events are delivered; ONAPPINSTALL is the first."""

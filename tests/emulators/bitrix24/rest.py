@@ -50,7 +50,7 @@ class Invoked:
 
 @dataclass
 class Rest:
-    """The REST server of one portal."""
+    """The REST server of one portal. `pages` are what a browser finds there, by path."""
 
     account: Account
     faults: Faults
@@ -58,9 +58,12 @@ class Rest:
     operating: OperatingTime
     requests: list[HttpRequest] = field(default_factory=list)
     invoked: list[Invoked] = field(default_factory=list)
+    pages: dict[str, str] = field(default_factory=dict)
 
     def answer(self, request: Request) -> Response:
         """Answers one HTTP request, or meets with what trouble has been ordered."""
+        if request.path in self.pages:
+            return Response(self.pages[request.path].encode())
         path = PATH.match(request.path)
         method = path["method"] if path else request.path
         params, encoding = read_params(self.account, request)

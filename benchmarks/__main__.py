@@ -8,12 +8,13 @@ import platform
 import time
 from collections.abc import Callable
 
-from benchmarks import answer, drain, memory, starts
+from benchmarks import answer, burst, drain, memory, starts
 
 BENCHMARKS: dict[str, Callable[[], None]] = {
     "starts": starts.measure,
     "answer": answer.measure,
     "memory": memory.measure,
+    "burst": burst.measure,
     "drain": drain.measure,
 }
 

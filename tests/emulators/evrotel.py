@@ -301,6 +301,7 @@ class WebApps:
     accepted: str = "ok"
     refuse: bool = False
     repeat_seconds: float = 0.0
+    answer_seconds: float = 0.0
     requests: list[AppRequest] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
     media: dict[str, bytes] = field(default_factory=dict)
@@ -353,6 +354,7 @@ class WebApps:
         content = self._content(request)
         authorization = str(request.headers.get("Authorization", ""))
         self.requests.append(AppRequest(request.path, authorization, content))
+        time.sleep(self.answer_seconds)
         if request.path == "/autodialapi/call_worker_api.php":
             return _text(self._dial(content))
         if self.token not in authorization:

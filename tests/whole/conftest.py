@@ -27,9 +27,10 @@ def recordings() -> Iterator[Recordings]:
 
 
 @pytest.fixture
-def installation(tmp_path: Path, database_url: str, portal: Bitrix24) -> Iterator[Installation]:
+def installation(tmp_path: Path, database_url: str, portal: Bitrix24, evrotel_apps: WebApps) -> Iterator[Installation]:
     """The commands on each database in turn; nothing is running yet."""
-    installation = Installation(tmp_path, database_url, BITRIX24_OAUTH_URL=portal.oauth_url)
+    urls = {"BITRIX24_OAUTH_URL": portal.oauth_url, "EVROTEL_API_URL": evrotel_apps.url}
+    installation = Installation(tmp_path, database_url, **urls)
     yield installation
     installation.close()
 
@@ -37,10 +38,11 @@ def installation(tmp_path: Path, database_url: str, portal: Bitrix24) -> Iterato
 @pytest.fixture
 def running(installation: Installation, portal: Bitrix24, recordings: Recordings) -> Installation:
     """Web and worker up, the application installed."""
-    installation.add_bitrix24(portal, evrotel_recordings_url=recordings.url)
+    installation.add_bitrix24(portal, evrotel_recordings_url=recordings.url, evrotel_billcode="20558")
     installation.start_web()
     installation.start_worker()
     assert installation.install(portal).status_code == 200
+    portal.install_finish()
     return installation
 
 

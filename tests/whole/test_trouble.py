@@ -10,8 +10,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.emulators.bitrix24 import Bitrix24
-from tests.emulators.evrotel import Answer, Recordings, Transmitter
+from tests.emulators.evrotel import Answer, Recordings, Transmitter, WebApps
 from tests.running import Installation, wait_for
+from tests.served import Served
 
 pytestmark = pytest.mark.processes
 
@@ -90,6 +91,38 @@ def test_an_unclear_failure_is_made_good_without_a_double(
         getattr(portal.faults, fault)(method=method, times=1)
     play(running.transmitter(), recordings, 1)
     assert_each_once(portal, 1)
+
+
+def test_a_portal_that_falls_silent_is_made_good_soon_after(
+    served: Served, portal: Bitrix24, recordings: Recordings
+) -> None:
+    """Longer than a round with the portal lasts, and every request had its effect."""
+    evrotel = served.transmitter()
+    play(evrotel, recordings, 0)
+    portal.faults.silence(effect=True)
+    for number in range(1, 4):
+        assert play(evrotel, recordings, number).seconds < START_SECONDS + 1
+    time.sleep(14)
+    portal.faults.clear()
+    assert_each_once(portal, 4, 30)
+
+
+def test_what_a_paused_connection_keeps_goes_out_when_it_is_resumed(
+    served: Served, portal: Bitrix24, recordings: Recordings, evrotel_apps: WebApps
+) -> None:
+    connections = served.deployment.connections
+    connections.pause(connections.get("acme").id, by="admin", reason="moving")
+    evrotel = served.transmitter()
+    assert not play(evrotel, recordings, 1).callid.startswith("externalCall")
+    click = portal.click_to_call(2, "+380987858227")
+    wait_for(lambda: evrotel_apps.requests)
+    start = evrotel.start("101", "0987858227", "o", calldate=local_now())
+    assert start.callid == click.call_id
+    evrotel.end(start.callid, "o", billsec="5", disposition="ANSWERED", recfile="NULL")
+    time.sleep(0.5)
+    assert portal.finished_calls() == []
+    connections.resume(connections.get("acme").id)
+    wait_for(lambda: len(portal.finished_calls()) == 2)
 
 
 def test_a_burst_stays_within_the_portal_s_limits(
@@ -189,6 +222,36 @@ def test_two_workers_and_kills_between(running: Installation, portal: Bitrix24, 
             each.result()
     portal.faults.clear()
     assert_each_once(portal, 60, 60)
+
+
+def test_a_click_is_dialled_once_whatever_is_killed(
+    running: Installation, portal: Bitrix24, evrotel_apps: WebApps
+) -> None:
+    evrotel = running.transmitter()
+
+    def talk(number: str) -> Answer:
+        start = evrotel.start("101", number, "o", calldate=local_now())
+        evrotel.end(start.callid, "o", billsec="5", disposition="ANSWERED", recfile="NULL")
+        return start
+
+    running.kill("worker")
+    kept = portal.click_to_call(2, "+380987858227", times=2)
+    running.kill("web")
+    running.start_web()
+    running.start_worker()
+    running.start_worker("second")
+    wait_for(lambda: evrotel_apps.requests, 10)
+    assert talk("0987858227").callid == kept.call_id
+    evrotel_apps.answer_seconds = 2
+    asked = portal.click_to_call(2, "+380501112233")
+    wait_for(lambda: len(evrotel_apps.requests) == 2)
+    running.kill("worker")  # one of them is asking Evrotel just now and never hears its answer
+    running.kill("second")
+    running.start_worker()
+    assert talk("0501112233").callid == asked.call_id
+    wait_for(lambda: len(portal.finished_calls()) == 2)
+    assert len(evrotel_apps.requests) == 2
+    assert {call.call_id for call in portal.calls} == {kept.call_id, asked.call_id}
 
 
 def test_a_worker_stopped_politely_finishes_what_is_in_flight(

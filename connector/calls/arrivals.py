@@ -1,4 +1,4 @@
-"""A request of Evrotel's as it is kept, whatever becomes of it."""
+"""Requests of Evrotel's as they are kept, whatever becomes of them, and what a start says in the connection's terms."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ import uuid_utils
 from sqlalchemy import Connection as SQLConnection
 from sqlalchemy import insert, update
 
+from connector.calls.numbers import Parties
+from connector.connections.store import Connection
+from connector.evrotel.parser import StartEvent
 from connector.models import InboundEvent
+from crm_adapters.events import CallKind
 
 INCOMPLETE = "the body is incomplete"
 """How the reason of such an event begins: what is left of it must never be taken for the whole."""
@@ -24,6 +28,43 @@ class Arrival:
     content_type: str
     at: datetime
     event_id: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewStart:
+    """A start to be written. `kind` is that of a call that nobody asked us for; `claimed_until` is set where this
+    request tries to tell the CRM at once."""
+
+    connection: Connection
+    arrival: Arrival
+    event: StartEvent
+    parties: Parties
+    started_at: datetime
+    key: str | None
+    kind: CallKind
+    claimed_until: datetime | None
+
+    @property
+    def identity(self) -> tuple[int, str]:
+        """What makes two starts the same. One without a date is like no other."""
+        return self.connection.id, self.key or f"only {id(self)}"
+
+    @property
+    def tellable(self) -> bool:
+        """Whether a CRM may hear of the call."""
+        return self.parties.client_number is not None and self.kind is not CallKind.INNER
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartTaken:
+    """The call that a start belongs to. `callid` is None while the request that made the call still waits for a CRM's.
+
+    `to_tell` is true for the one request that is to tell the CRM at once.
+    """
+
+    call_id: str
+    callid: str | None
+    to_tell: bool = False
 
 
 def keep_event(

@@ -13,12 +13,12 @@ from datetime import datetime
 from sqlalchemy import Connection as SQLConnection
 from sqlalchemy import update
 
-from connector.calls.arrivals import Arrival, keep_event
+from connector.calls.arrivals import Arrival, NewStart, StartTaken, keep_event
 from connector.calls.endings import NewEnd, new_end, write_end
 from connector.calls.keys import start_key
 from connector.calls.kinds import call_kind, is_employee
 from connector.calls.numbers import is_extension, parties
-from connector.calls.starts import NewStart, StartTaken, write_starts
+from connector.calls.starts import write_starts
 from connector.connections.store import Connection
 from connector.db import Database, GroupCommit, insert_or_ignore
 from connector.evrotel.localtime import event_time

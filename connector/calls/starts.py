@@ -3,97 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection as SQLConnection
-from sqlalchemy import and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import insert, select
 
-from connector.calls.arrivals import Arrival, event_row, keep_event, new_call_id
+from connector.calls.arrivals import NewStart, StartTaken, event_row, keep_event, new_call_id
+from connector.calls.awaiting import calls_without_start, take_asked_for, take_ended
 from connector.calls.kinds import call_note
-from connector.calls.matching import same_parties
-from connector.calls.numbers import Parties
-from connector.connections.store import Connection
 from connector.db import insert_or_ignore
 from connector.delivery.outbox import delivery_row
-from connector.evrotel.parser import StartEvent
-from connector.models import Call, CallState, Delivery, DeliveryKind, Dial, DialState, InboundEvent
+from connector.models import Call, CallState, Delivery, DeliveryKind, InboundEvent
 from crm_adapters.contract import Capability
-from crm_adapters.events import CallKind, Direction
 
 CARD_IS_WORTH = timedelta(seconds=60)
 """A card that comes later than this helps nobody: its start expires."""
-LATE_START = timedelta(minutes=2)
-"""How long after an end that came alone its start is still taken for the same call's."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class NewStart:
-    """A start to be written. `kind` is that of a call that nobody asked us for; `claimed_until` is set where this
-    request tries to tell the CRM at once."""
-
-    connection: Connection
-    arrival: Arrival
-    event: StartEvent
-    parties: Parties
-    started_at: datetime
-    key: str | None
-    kind: CallKind
-    claimed_until: datetime | None
-
-    @property
-    def tellable(self) -> bool:
-        """Whether a CRM may hear of the call."""
-        return self.parties.client_number is not None and self.kind is not CallKind.INNER
-
-
-@dataclass(frozen=True, kw_only=True)
-class StartTaken:
-    """The call that a start belongs to. `callid` is None while the request that made the call still waits for a CRM's.
-
-    `to_tell` is true for the one request that is to tell the CRM at once.
-    """
-
-    call_id: str
-    callid: str | None
-    to_tell: bool = False
 
 
 def write_starts(db: SQLConnection, items: Sequence[NewStart]) -> list[StartTaken]:
-    known: dict[tuple[int, str], StartTaken] = {}
-    awaited: dict[tuple[int, str], NewStart] = {}
-    if candidates := _candidates(db, items):
-        known = _known_calls(db, [_identity(item) for item in items if item.key])
-        unknown = [item for item in items if _identity(item) not in known]
-        asked_for = _asked_for(db, unknown, [row for row in candidates if row.expected])
-        awaited = {_identity(item): item for item in unknown if _identity(item) in asked_for}
-        known |= asked_for
-        unknown = [item for item in unknown if _identity(item) not in known]
-        known |= _ended_before_their_start(db, unknown, [row for row in candidates if row.awaits_start])
+    known, dialled = _already_there(db, items)
     fresh: dict[tuple[int, str], NewStart] = {}
     for item in items:
-        if _identity(item) not in known:
-            fresh.setdefault(_identity(item), item)
+        if item.identity not in known:
+            fresh.setdefault(item.identity, item)
     made = _insert_calls(db, fresh)
     known |= {identity: taken for identity, (_, taken) in made.items()}
     missing = [identity for identity in fresh if identity not in made]
     if missing:
         known |= _known_calls(db, missing)
-    taken = [known[_identity(item)] for item in items]
+    taken = [known[item.identity] for item in items]
     _insert_events(db, items, taken)
     first = {id(item) for item, _ in made.values()}
     _insert_deliveries(db, [(item, taken.call_id) for item, taken in made.values()])
-    first |= _register_awaited(db, awaited, known)
+    first |= _register_dialled(db, dialled, known)
     return [
         StartTaken(call_id=it.call_id, callid=it.callid, to_tell=id(item) in first and item.claimed_until is not None)
         for item, it in zip(items, taken, strict=True)
     ]
 
 
-def _identity(item: NewStart) -> tuple[int, str]:
-    """What makes two starts the same. One without a date is like no other."""
-    return item.connection.id, item.key or f"only {id(item)}"
+def _already_there(
+    db: SQLConnection, items: Sequence[NewStart]
+) -> tuple[dict[tuple[int, str], StartTaken], list[NewStart]]:
+    """The calls that these starts belong to and that are there before them, and which of the starts were asked for."""
+    candidates = calls_without_start(db, items)
+    if not candidates:
+        return {}, []  # as nearly always: what an earlier start made shows when it is made again
+    known = _known_calls(db, [item.identity for item in items if item.key])
+    unknown = [item for item in items if item.identity not in known]
+    asked_for = take_asked_for(db, unknown, [row for row in candidates if row.expected])
+    dialled = list({item.identity: item for item in unknown if item.identity in asked_for}.values())
+    known |= asked_for
+    unknown = [item for item in unknown if item.identity not in known]
+    known |= take_ended(db, unknown, [row for row in candidates if row.awaits_start])
+    return known, dialled
 
 
 def _insert_calls(
@@ -157,13 +121,13 @@ def _insert_deliveries(db: SQLConnection, made: Sequence[tuple[NewStart, str]]) 
         db.execute(insert(Delivery), rows)
 
 
-def _register_awaited(
-    db: SQLConnection, awaited: dict[tuple[int, str], NewStart], known: dict[tuple[int, str], StartTaken]
+def _register_dialled(
+    db: SQLConnection, dialled: Sequence[NewStart], known: dict[tuple[int, str], StartTaken]
 ) -> set[int]:
     """Calls that we were asked to dial and the CRM has not heard of: the starts (by `id`) that are to tell it now."""
     first: set[int] = set()
-    for identity, item in awaited.items():
-        call_id = known[identity].call_id
+    for item in dialled:
+        call_id = known[item.identity].call_id
         registered = db.execute(select(Call.crm_call_id).where(Call.id == call_id)).scalar_one()
         if registered is not None or not item.connection.can(Capability.CALL_ID):
             continue
@@ -193,112 +157,3 @@ def _known_calls(db: SQLConnection, identities: Sequence[tuple[int, str]]) -> di
         )
     )
     return {(row.connection_id, str(row.start_key)): StartTaken(call_id=row.id, callid=row.callid) for row in rows}
-
-
-_CANDIDATES = select(
-    Call.id,
-    Call.callid,
-    Call.connection_id,
-    Call.direction,
-    Call.client_number,
-    Call.line,
-    Call.extension,
-    Call.started_at,
-    Call.ended_at,
-    Call.expected,
-    Call.awaits_start,
-).where(
-    Call.connection_id.in_(bindparam("connections", expanding=True)),
-    or_(Call.client_number.in_(bindparam("numbers", expanding=True)), Call.client_number.is_(None)),
-    Call.created_at >= bindparam("oldest"),
-    or_(
-        and_(Call.state == CallState.ENDED, Call.awaits_start.is_(True)),
-        and_(Call.state == CallState.OPEN, Call.expected.is_(True)),
-    ),
-)
-
-
-def _candidates(db: SQLConnection, items: Sequence[NewStart]) -> Sequence[Any]:
-    """Calls, not long ago, that were made from an end alone or for a request to dial, and might be these starts'."""
-    return db.execute(
-        _CANDIDATES.order_by(Call.id),
-        {
-            "connections": list({item.connection.id for item in items}),
-            "numbers": list({item.parties.client_number for item in items}),
-            "oldest": min(item.arrival.at for item in items) - LATE_START,
-        },
-    ).all()
-
-
-def _asked_for(
-    db: SQLConnection, items: Sequence[NewStart], expected: Sequence[Any]
-) -> dict[tuple[int, str], StartTaken]:
-    """Calls that we had Evrotel dial: their start belongs to them, once. Of several the oldest with that extension."""
-    found: dict[tuple[int, str], StartTaken] = {}
-    for item in sorted(items, key=_identity):
-        fitting = [row for row in expected if _identity(item) not in found and _is_asked_for(item, row)]
-        for row in sorted(fitting, key=lambda row: row.extension != item.parties.extension):
-            taken = db.execute(
-                update(Call)
-                .where(Call.id == row.id, Call.expected.is_(True), Call.state == CallState.OPEN)
-                .values(
-                    expected=False,
-                    # Where nobody tries to register it now, there is no use in waiting for an ID of the CRM's.
-                    callid=Call.callid if item.claimed_until else func.coalesce(Call.callid, Call.id),
-                    start_key=item.key,
-                    started_at=item.started_at,
-                    line=row.line or item.parties.line,
-                    extension=row.extension or item.parties.extension,
-                    updated_at=item.arrival.at,
-                )
-            )
-            if taken.rowcount:
-                db.execute(update(Dial).where(Dial.call_id == row.id).values(state=DialState.STARTED))
-                callid = db.execute(select(Call.callid).where(Call.id == row.id)).scalar_one()
-                found[_identity(item)] = StartTaken(call_id=row.id, callid=callid)
-                break
-    return found
-
-
-def _is_asked_for(item: NewStart, row: Any) -> bool:
-    theirs, ours = item.parties.extension, row.extension
-    return (
-        row.connection_id == item.connection.id
-        and item.event.direction is Direction.OUTGOING
-        and row.client_number is not None
-        and row.client_number == item.parties.client_number
-        and (theirs is None or ours is None or theirs == ours)
-    )
-
-
-def _ended_before_their_start(
-    db: SQLConnection, items: Sequence[NewStart], orphans: Sequence[Any]
-) -> dict[tuple[int, str], StartTaken]:
-    """Calls whose end overtook their start: the start belongs to the call that was made from the end alone."""
-    found: dict[tuple[int, str], StartTaken] = {}
-    for item in items:
-        for row in orphans:
-            if row.id not in {taken.call_id for taken in found.values()} and _may_start(item, row):
-                found[_identity(item)] = StartTaken(call_id=row.id, callid=row.callid or row.id)
-                db.execute(
-                    update(Call)
-                    .where(Call.id == row.id)
-                    .values(
-                        start_key=item.key,
-                        awaits_start=False,
-                        started_at=min(item.started_at, row.ended_at),
-                        line=row.line or item.parties.line,
-                        extension=row.extension or item.parties.extension,
-                    )
-                )
-                break
-    return found
-
-
-def _may_start(item: NewStart, row: Any) -> bool:
-    return (
-        row.connection_id == item.connection.id
-        and row.direction == item.event.direction
-        and same_parties(item.parties, Parties(client_number=row.client_number, line=row.line, extension=row.extension))
-        and item.started_at <= row.ended_at + timedelta(seconds=5)
-    )

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import func, select, update
 
-from connector.calls.starts import StartTaken
+from connector.calls.arrivals import StartTaken
 from connector.connections.store import Connection
 from connector.db import now
 from connector.delivery.loop import blame_adapter

@@ -28,6 +28,8 @@ OPEN_IT = _("An administrator should open the application in the portal once.")
 
 def findings(account: Account, users: Callable[[], list[CRMUser]]) -> list[Finding]:
     """All of it, the first trouble first. Raises nothing of the CRM's."""
+    if account.tokens.current() is None:
+        return [_error("installed", _("The application is not installed yet."), OPEN_IT)]
     try:
         portal = Portal(account, priority=Priority.BACKGROUND, seconds=CHECK_SECONDS)
     except AdapterError as error:

@@ -60,7 +60,7 @@ class TryAgain(AdapterError):
 class Held(TryAgain):
     """The CRM does not run this for `retry_after` seconds, and all else as before. It was not executed."""
 
-    def __init__(self, message: str, *, code: str = "", retry_after: float) -> None:
+    def __init__(self, message: str, *, code: str = "", retry_after: float = 0.0) -> None:
         super().__init__(message, code=code)
         self.retry_after = retry_after
 

@@ -22,7 +22,7 @@ STALE = frozenset({"expired_token", "invalid_token", "no_auth_found"})
 LIMITS = frozenset({"query_limit_exceeded", "overload_limit"})
 TIME_SPENT = "operation_time_limit"
 """Said of one method, which has used up its 480 seconds of ten minutes; the others go on (REST docs, "Limits")."""
-LONGEST_HOLD, USUAL_HOLD = 610.0, 30.0
+LONGEST_HOLD, USUAL_HOLD = 610.0, 15.0
 OUTAGES = frozenset({"internal_server_error", "error_unexpected_answer"})
 SIGN_IN: Mapping[str, str] = {
     "expired_token": f"the portal does not accept a fresh token: {_REOPEN}",

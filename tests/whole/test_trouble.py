@@ -42,15 +42,15 @@ def play(evrotel: Transmitter, recordings: Recordings, number: int, seconds: flo
     return start
 
 
-def assert_each_once(portal: Bitrix24, expected: int, seconds: float = 30) -> None:
-    """Every call stands in the portal once, finished once, with its recording."""
+def assert_each_once(portal: Bitrix24, expected: int, seconds: float = 30, *, without: int = 0) -> None:
+    """Every call stands in the portal once, finished once, with its recording where it has one."""
 
     def recorded() -> bool:
         return sum(call.record is not None for call in portal.calls) >= expected
 
     wait_for(recorded, seconds)
     finished = portal.finished_calls()
-    assert len(finished) == expected
+    assert len(finished) == expected + without
     assert {call.finishes_accepted for call in finished} == {1}
     assert all(len(calls) == 1 for calls in portal.calls_by_external_id().values())
     assert {len(call.activities) for call in finished} == {1}
@@ -105,6 +105,21 @@ def test_a_portal_that_falls_silent_is_made_good_soon_after(
     time.sleep(14)
     portal.faults.clear()
     assert_each_once(portal, 4, 30)
+
+
+def test_a_method_whose_time_is_spent_holds_up_nothing_else(
+    served: Served, portal: Bitrix24, recordings: Recordings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crm_adapters.bitrix24.answers.USUAL_HOLD", 3.0)
+    evrotel = served.transmitter()
+    before = evrotel.start("0501111111", "101", calldate=local_now())
+    with portal.faults.error("OPERATION_TIME_LIMIT", method=REGISTER) as fault:
+        for number in range(3):
+            assert play(evrotel, recordings, number).seconds < 1
+        evrotel.end(before.callid, billsec="5", disposition="ANSWERED", recfile="NULL")
+        wait_for(lambda: len(portal.finished_calls()) == 1)
+        assert fault.hits == 1  # who knows that the method is closed does not knock
+    assert_each_once(portal, 3, 15, without=1)
 
 
 def test_what_a_paused_connection_keeps_goes_out_when_it_is_resumed(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import time
 import uuid
 
 from flask import Blueprint, Response, abort, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from connector.click_to_call.dial_requests import DialRequest, ask_to_dial
-from connector.connections.accounts import account_key, keep_installation, note_echo
+from connector.connections.accounts import OtherAccount, account_key, keep_installation, note_echo
 from connector.connections.store import Connection
 from connector.deployment import Deployment, deployment
 from connector.frame.installing import installing_page, set_up
@@ -52,24 +53,32 @@ def open_door(crm: str, name: str, door: str) -> Response:
     connection = here.connections.get(name)
     if connection.crm != crm:
         abort(404)
-    if not here.open_doors.enter():
-        return _text(503, "Too many are at the door, try again in a moment")  # a stranger's knocking asks the CRM too
     try:
         asked = _plain_request(door)
-        if any("\0" in text for pairs in (asked.query, asked.form) for pair in pairs.items() for text in pair):
-            return _text(400, "The request has characters that no text has")
-        answer = here.adapter(connection).open_door(asked)
-        return _act(here, connection, answer)
     except RequestEntityTooLarge:
         return _text(413, "The request is over 64 KiB")
-    except AccountTrouble as error:
-        logger.warning("connection %s: the door %s could not ask the CRM: %s", name, door, error)
-        return _text(503, "The CRM does not answer, try again in a moment")
-    except AdapterError as error:
-        logger.warning("connection %s: the door %s refused: %s", name, door, error)
-        return _text(403, str(error))
+    if any("\0" in text for pairs in (asked.query, asked.form) for pair in pairs.items() for text in pair):
+        return _text(400, "The request has characters that no text has")
+    if not here.adapter(connection).asks_at(asked):
+        return _opened(here, connection, asked)
+    # A stranger's knocking asks the CRM too, and users' pages wait for it: neither may keep events out.
+    if not here.open_doors.enter():
+        return _text(503, "Too many are at the door, try again in a moment")
+    try:
+        return _opened(here, connection, asked)
     finally:
         here.open_doors.leave()
+
+
+def _opened(here: Deployment, connection: Connection, asked: DoorRequest) -> Response:
+    try:
+        return _act(here, connection, here.adapter(connection).open_door(asked))
+    except AccountTrouble as error:
+        logger.warning("connection %s: the door %s could not ask the CRM: %s", connection.name, asked.door, error)
+        return _text(503, "The CRM does not answer, try again in a moment")
+    except AdapterError as error:
+        logger.warning("connection %s: the door %s refused: %s", connection.name, asked.door, error)
+        return _text(403, str(error))
 
 
 def _plain_request(door: str) -> DoorRequest:
@@ -89,6 +98,8 @@ def _act(here: Deployment, connection: Connection, answer: DoorAnswer) -> Respon
         case Installed():
             return _installed(here, connection, answer)
         case Opened():
+            if account_key(here.database, connection.id) != answer.account_key:
+                return _other_account(connection)
             return calls_page(here, connection, _pass(connection, answer))
         case DoorRefused():
             logger.warning("connection %s: refused at a door: %s", connection.name, answer.text)
@@ -143,21 +154,25 @@ def _take(
 
 def _installed(here: Deployment, connection: Connection, installed: Installed) -> Response:
     """Keeps the sign-in, unless the connection belongs to another account, and wakes what waits."""
-    bound = account_key(here.database, connection.id)
-    if bound not in {None, installed.account_key}:
-        logger.warning("connection %s: another account than the bound one tried to install", connection.name)
-        return _text(403, "This connection belongs to another account")
-    keep_installation(here.database, here.cipher, connection.id, installed.account_key, installed.tokens)
-    if connection.paused_by != "admin":
-        here.connections.resume(connection.id)
+    key, tokens = installed.account_key, installed.tokens
+    try:
+        first = keep_installation(here.database, here.cipher, connection.id, key, tokens)
+    except OtherAccount:
+        return _other_account(connection)
+    here.connections.resume(connection.id, unless_by="admin")
     logger.info("connection %s: the application was installed", connection.name)
     if installed.opened is None:
         failed = [step.worded().text for step in set_up(here, connection) if step.status is FindingStatus.ERROR]
         return _text(200, "; ".join(failed) or "OK")
     given = _pass(connection, installed.opened)
-    if installed.finishes or installed.moved or bound is None or connection.paused_by == "connector":
+    if installed.finishes or installed.moved or first or connection.paused_by == "connector":
         return installing_page(here, connection, given, finishes=installed.finishes)
     return calls_page(here, connection, given)
+
+
+def _other_account(connection: Connection) -> Response:
+    logger.warning("connection %s: another account than the bound one is at the door", connection.name)
+    return _text(403, "This connection belongs to another account, or the application is not installed yet")
 
 
 def _pass(connection: Connection, opened: Opened) -> FramePass:
@@ -168,6 +183,7 @@ def _pass(connection: Connection, opened: Opened) -> FramePass:
         language=_language(connection),
         frame_ancestor=opened.frame_ancestor,
         script=opened.script,
+        opened_at=time.time(),
         number=opened.number,
     )
 

@@ -169,7 +169,7 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class DoorRequest:
-    """An HTTP request at a door in plain values; of repeated keys the last one."""
+    """An HTTP request at a door in plain values; of repeated keys the first one."""
 
     door: str
     method: str
@@ -197,17 +197,18 @@ class Installed:
 
 @dataclass(frozen=True, kw_only=True)
 class Opened:
-    """A verified user of the account opened the application in a frame of the site `frame_ancestor`.
+    """A verified user of the account `account_key` opened the application in a frame of the site `frame_ancestor`.
 
     `script` is the CRM's own library for pages in its frames. `number` is the client's where the frame belongs to a
-    call's card.
+    call's card, empty where that call's number is hidden; None elsewhere.
     """
 
+    account_key: str
     frame_ancestor: str
     script: str
     user_id: str
     is_admin: bool
-    number: str = ""
+    number: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -305,6 +306,10 @@ class CRMAdapter(ABC):
 
     def keep_alive(self) -> None:  # noqa: B027 - most CRMs need none
         """Called once a day: renews a sign-in that silence would end. Raises AdapterError."""
+
+    def asks_at(self, request: DoorRequest) -> bool:  # noqa: ARG002 - for those that know better
+        """Whether `open_door` has to ask the CRM about this request, which takes time and may be a stranger's doing."""
+        return True
 
     def open_door(self, request: DoorRequest) -> DoorAnswer:
         """What a request at one of the declared doors means. Raises AdapterError where the CRM can't be asked."""

@@ -108,13 +108,15 @@ class CallMissed(CallFacts):
     """A client could not reach anybody: the responsible, else the default user, is told and gets something to do.
 
     `notice` is what they read at once, `title` and `text` what is to be done, by `deadline`; None where nothing is to
-    be done, or is already (another task for this client is open). The texts are in the connection's language.
+    be done. Neither is it while `earlier_task_id`, the CRM's ID of a task for an earlier missed call of this client, is
+    open. The texts are in the connection's language.
     """
 
     notice: str
     title: str
     text: str
     deadline: datetime | None
+    earlier_task_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

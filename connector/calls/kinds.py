@@ -28,11 +28,15 @@ def call_kind(connection: Connection, direction: Direction, number_a: str, *, in
         return CallKind.INNER
     if direction is not Direction.OUTGOING:
         return CallKind.NORMAL
-    named = (number.strip() for number in connection.get("autodial_numbers").split(","))
+    caller = normal_number(number_a, connection.get("phone_region"))
+    return CallKind.AUTODIAL if caller in autodial_numbers(connection) else CallKind.NORMAL
+
+
+def autodial_numbers(connection: Connection) -> set[str]:
+    """The numbers that Evrotel's autodial calls from; they look like extensions and are nobody's."""
     region = connection.get("phone_region")
-    caller = normal_number(number_a, region)
-    is_autodial = caller is not None and caller in {normal_number(number, region) for number in named}
-    return CallKind.AUTODIAL if is_autodial else CallKind.NORMAL
+    named = (normal_number(number, region) for number in connection.get("autodial_numbers").split(","))
+    return {number for number in named if number}
 
 
 def is_employee(db: SQLConnection, connection: Connection, number: str | None) -> bool:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, delete, func, insert, or_, select, update
 
+from connector.calls.kinds import autodial_numbers
 from connector.calls.numbers import normal_number
 from connector.connections.store import Connection
 from connector.db import now
@@ -23,6 +24,8 @@ REFRESH_EACH = timedelta(hours=1)
 READ_SECONDS = 60.0
 REFRESH_FOR_UNKNOWN = timedelta(minutes=1)
 """An extension that nobody is known for has the users read again, but not more often than this."""
+REFRESH_FOR_CLICK = timedelta(seconds=10)
+"""The same for an employee who wants to call and has no extension: perhaps it was given just now."""
 SEEN_LATELY = timedelta(days=30)
 
 
@@ -35,6 +38,8 @@ def user_of(deployment: Deployment, connection: Connection, extension: str | Non
         return None
     own = parse_user_by_extension(connection.get("extensions")).get(extension)
     known = own or _known(deployment, connection.id, extension)
+    if known is None and extension in autodial_numbers(connection):
+        return None
     if known is None and refresh(deployment, connection, REFRESH_FOR_UNKNOWN, seconds):
         known = _known(deployment, connection.id, extension)
     if known is None:
@@ -50,7 +55,7 @@ def extension_of(deployment: Deployment, connection: Connection, user_id: str | 
     if user_id in own:
         return own[user_id]
     found = _extension_in(users(deployment, connection), user_id)
-    if found is None and refresh(deployment, connection, REFRESH_FOR_UNKNOWN, seconds):
+    if found is None and refresh(deployment, connection, REFRESH_FOR_CLICK, seconds):
         found = _extension_in(users(deployment, connection), user_id)
     return found
 
@@ -73,7 +78,7 @@ def users_of_line(connection: Connection, line: str | None) -> tuple[str, ...]:
 
 def unknown_extensions(deployment: Deployment, connection: Connection) -> dict[str, int]:
     """Extensions that calls of late named and nobody is known for, and in how many calls."""
-    known = set(parse_user_by_extension(connection.get("extensions")))
+    known = set(parse_user_by_extension(connection.get("extensions"))) | autodial_numbers(connection)
     known |= {user.extension for user in users(deployment, connection) if user.extension}
     with deployment.database.read() as db:
         rows = db.execute(

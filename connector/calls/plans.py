@@ -137,7 +137,10 @@ def _plan_returned(db: SQLConnection, call: EndedRow) -> None:
         return
     db.execute(
         update(Delivery)
-        .where(Delivery.id.in_([task.id for task in tasks]), Delivery.state == DeliveryState.PENDING)
+        .where(
+            Delivery.id.in_([task.id for task in tasks]),
+            Delivery.state.in_([DeliveryState.PENDING, DeliveryState.DEAD]),
+        )
         .values(state=DeliveryState.EXPIRED, settled_at=call.at, error="the client was reached before")
     )
     # Also for those: one that is being told just now is made all the same.

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, or_, select, update
 
-from connector.db import Database, Unavailable, now, upsert
+from connector.db import Database, Unavailable, insert_or_ignore, now
 from connector.models import CRMAccount
 from connector.secrets import Cipher
 from crm_adapters.errors import Unreachable
@@ -111,26 +111,35 @@ def account_key(database: Database, connection_id: int) -> str | None:
         ).scalar_one_or_none()
 
 
-def keep_installation(database: Database, cipher: Cipher, connection_id: int, key: str, tokens: Tokens) -> None:
-    """Keeps a verified installation's tokens over whatever was there."""
+class OtherAccount(Exception):
+    """The connection is bound to another account of the CRM."""
+
+
+def keep_installation(database: Database, cipher: Cipher, connection_id: int, key: str, tokens: Tokens) -> bool:
+    """Keeps a verified installation's tokens over whatever was there; whether it was the first one.
+
+    Raises OtherAccount, and changes nothing then. Of two accounts at once the first one binds the connection.
+    """
+    sealed, at = seal_tokens(cipher, tokens), now()
+    row = {"connection_id": connection_id, "account_key": key, "tokens": sealed, "version": 1, "installed_at": at}
     with database.write() as db:
-        version = db.execute(
-            select(CRMAccount.version).where(CRMAccount.connection_id == connection_id)
-        ).scalar_one_or_none()
-        upsert(
-            db,
-            CRMAccount,
-            ["connection_id"],
-            {
-                "connection_id": connection_id,
-                "account_key": key,
-                "tokens": seal_tokens(cipher, tokens),
-                "version": (version or 0) + 1,
-                "refresh_owner": None,
-                "refresh_until": None,
-                "installed_at": now(),
-            },
+        made = insert_or_ignore(db, CRMAccount, ["connection_id"]).returning(CRMAccount.connection_id)
+        if db.execute(made, row).first() is not None:
+            return True
+        kept = db.execute(
+            update(CRMAccount)
+            .where(CRMAccount.connection_id == connection_id, CRMAccount.account_key == key)
+            .values(
+                tokens=sealed,
+                version=CRMAccount.version + 1,
+                refresh_owner=None,
+                refresh_until=None,
+                installed_at=at,
+            )
         )
+        if not kept.rowcount:
+            raise OtherAccount(key)
+    return False
 
 
 def note_echo(database: Database, connection_id: int) -> None:

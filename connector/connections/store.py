@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from connector.connections.keys import ALL_FIELDS, clean_crm, clean_values
@@ -160,14 +160,20 @@ class ConnectionStore:
             )
         self._kept.clear()
 
-    def resume(self, connection_id: int) -> None:
-        """Ends any pause and any waiting for the account: all that is kept goes out at once."""
+    def resume(self, connection_id: int, *, unless_by: str = "") -> None:
+        """Ends any pause, but for one that `unless_by` made, and any waiting for the account: all that is kept goes
+        out at once."""
         with self._database.write() as db:
-            db.execute(
+            resumed = db.execute(
                 update(ConnectionRow)
-                .where(ConnectionRow.id == connection_id)
+                .where(
+                    ConnectionRow.id == connection_id,
+                    or_(ConnectionRow.paused_by.is_(None), ConnectionRow.paused_by != unless_by),
+                )
                 .values(paused_by=None, paused_reason=None, paused_at=None)
             )
+            if not resumed.rowcount:
+                return
             db.execute(
                 update(Lane)
                 .where(Lane.connection_id == connection_id)

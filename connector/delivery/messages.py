@@ -76,7 +76,7 @@ def _ended(deployment: Deployment, connection: Connection, row: Any, seconds: fl
 
 def _facts(deployment: Deployment, connection: Connection, row: Any, seconds: float) -> dict[str, Any]:
     direction = Direction(row.direction)
-    user_id = user_of(deployment, connection, row.extension, seconds)
+    user_id = _user_of(deployment, connection, row, seconds)
     kind = CallKind(row.call_kind)
     for_anybody = direction is Direction.INCOMING and not row.extension
     return {
@@ -98,9 +98,15 @@ def _facts(deployment: Deployment, connection: Connection, row: Any, seconds: fl
     }
 
 
+def _user_of(deployment: Deployment, connection: Connection, row: Any, seconds: float) -> str | None:
+    """The CRM user of the call's extension; of several with the same one the user who had the call dialled."""
+    if row.dial_user_id and row.extension in (row.dial_extensions or ()):
+        return str(row.dial_user_id)
+    return user_of(deployment, connection, row.extension, seconds)
+
+
 def _missed(deployment: Deployment, connection: Connection, row: Any, seconds: float) -> Event:
     minutes = int(connection.get("missed_call_task"))
-    wanted = minutes > 0 and not _has_open_task(deployment, connection, row)
     language, ended_at = connection.get("language"), row.ended_at.astimezone(connection.zone)
     values = {
         "number": readable(row.client_number),
@@ -116,12 +122,13 @@ def _missed(deployment: Deployment, connection: Connection, row: Any, seconds: f
         notice=notice,
         title=in_language(language, TASK_TITLE, **values),
         text=f"{notice}. {in_language(language, TASK_HINT)}",
-        deadline=ended_at + timedelta(minutes=minutes) if wanted else None,
+        deadline=ended_at + timedelta(minutes=minutes) if minutes else None,
+        earlier_task_id=_earlier_task_id(deployment, connection, row),
     )
 
 
-def _has_open_task(deployment: Deployment, connection: Connection, row: Any) -> bool:
-    """Whether an earlier missed call of this client has a task that nobody completed."""
+def _earlier_task_id(deployment: Deployment, connection: Connection, row: Any) -> str | None:
+    """The CRM's ID of the task of an earlier missed call of this client, who has not been reached since."""
     done = aliased(Delivery)
     returned = select(done.id).where(done.call_id == Call.id, done.kind == DeliveryKind.RETURNED)
     with deployment.database.read() as db:
@@ -137,8 +144,9 @@ def _has_open_task(deployment: Deployment, connection: Connection, row: Any) -> 
                 Delivery.state == DeliveryState.DONE,
                 ~returned.exists(),
             )
+            .order_by(Delivery.id.desc())
         ).scalars()
-        return any(progress.get(TASK_ID) for progress in kept)
+        return next((str(progress[TASK_ID]) for progress in kept if progress.get(TASK_ID)), None)
 
 
 def _returned(deployment: Deployment, _: Connection, row: Any, __: float) -> Event:

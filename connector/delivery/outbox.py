@@ -37,8 +37,8 @@ _Earlier = aliased(Delivery)
 
 _MAY_GO = and_(
     Delivery.state == DeliveryState.PENDING,
-    # An earlier step of the same call goes first, also one that waits or has to be helped by an admin; only a start
-    # that is dead holds up nothing, because the finish tells the call whole, and neither do errands.
+    # An earlier step of the same call goes first, also one that waits. One that is dead and has to be helped by an
+    # admin holds up what can't do without it: a recording its finish.
     ~select(_Earlier.id)
     .where(
         _Earlier.call_id == Delivery.call_id,
@@ -47,7 +47,8 @@ _MAY_GO = and_(
             _Earlier.state.in_([DeliveryState.PENDING, DeliveryState.WAITING]),
             and_(
                 _Earlier.state == DeliveryState.DEAD,
-                _Earlier.kind.in_([DeliveryKind.FINISH, DeliveryKind.RECORDING]),
+                _Earlier.kind == DeliveryKind.FINISH,
+                Delivery.kind == DeliveryKind.RECORDING,
             ),
         ),
     )
@@ -84,6 +85,7 @@ _WITH_FACTS = (
         Recording.path.label("recording_path"),
         Dial.key.label("dial_key"),
         Dial.user_id.label("dial_user_id"),
+        Dial.extensions.label("dial_extensions"),
         Dial.reason.label("dial_reason"),
     )
     .join(Call, Call.id == Delivery.call_id)
@@ -115,15 +117,18 @@ def release_claim(db: SQLConnection, call_id: str) -> None:
 def take_due(db: SQLConnection, connection_id: int, at: datetime, *, probing: bool) -> Sequence[Any]:
     """What the lane tells next, with the calls' facts: ringing phones first, then the oldest call.
 
-    At most one delivery of a call, because an earlier step holds up the later ones. A probe is another one each time,
-    so that a delivery which the CRM chokes on can't pass for an account that does not answer.
+    At most one delivery of a call, because an earlier step holds up the later ones, and one task of a client: the next
+    one looks what became of it. A probe is another one each time, so that a delivery which the CRM chokes on can't pass
+    for an account that does not answer.
     """
     turn = [func.coalesce(Delivery.failed_at, Delivery.created_at)] if probing else []
-    return db.execute(
+    rows = db.execute(
         _WITH_FACTS.where(Delivery.connection_id == connection_id, may_go(at))
         .order_by(Delivery.step != STEPS[DeliveryKind.START], *turn, Delivery.call_id)
         .limit(1 if probing else MOST_AT_ONCE)
     ).all()
+    first = {row.client_number: row for row in reversed(rows) if row.kind == DeliveryKind.TASK}
+    return [row for row in rows if row.kind != DeliveryKind.TASK or first[row.client_number] is row]
 
 
 def expire(db: SQLConnection, connection_id: int, at: datetime) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import random
 from collections.abc import Sequence
@@ -24,7 +25,8 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Told:
-    """One telling and the delivery it belongs to. `attempts`, `failed_at` and `known_...` are from before this try."""
+    """One telling and the delivery it belongs to. `attempts`, `failed_at` and `known_user_id` are from before this try,
+    `known_notes` what is kept by now."""
 
     delivery_id: int
     call_id: str
@@ -57,6 +59,8 @@ def save_progress(db: SQLConnection, told: Sequence[Told]) -> None:
     for each in told:
         _save_call(db, each)  # the call before its delivery, as an end does: else the two deadlock
         db.execute(update(Delivery).where(Delivery.id == each.delivery_id).values(progress=each.telling.progress))
+        each.known_notes.clear()
+        each.known_notes.update(copy.deepcopy(each.telling.notes))
 
 
 def note_try(db: SQLConnection, each: Told, at: datetime) -> None:

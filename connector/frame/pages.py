@@ -56,12 +56,13 @@ def calls_page(here: Deployment, connection: Connection, given: FramePass) -> Re
 
     A card's number is what the browser says: it narrows what its user may see, and opens nothing.
     """
+    in_card = given.number is not None
     number = normal_number(given.number, connection.get("phone_region")) if given.number else None
     extension = extension_of(here, connection, given.user_id, ASKING_SECONDS)
     mine = None if given.is_admin else (extension, given.user_id)
-    rows = queries.framed_calls(here.database, connection.id, mine=mine, number=number)
+    rows = queries.framed_calls(here.database, connection.id, mine=mine, number=number) if number or not in_card else ()
     heard = {row.id: link_path(here, row.id) for row in rows}
-    mendable = given.is_admin and not given.number
+    mendable = given.is_admin and not in_card
     people = _people(here, connection) if mendable else users(here, connection)
     return shown(
         here,

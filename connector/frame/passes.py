@@ -6,12 +6,15 @@ page hands on a fresh one.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from itsdangerous import BadData, URLSafeTimedSerializer
 
 LASTS_SECONDS = 3600
+LASTS_IN_ALL_SECONDS = 4 * 3600
+"""However busy the page: whom the CRM has dismissed or made no administrator any more shall not go on for ever."""
 _SALT = "crm-frame"
 
 
@@ -19,7 +22,8 @@ _SALT = "crm-frame"
 class FramePass:
     """Who opened the application, verified by the CRM, and the frame it is shown in.
 
-    `number` is set where the frame belongs to a client's call card; `script` is the CRM's library for its frames.
+    `number` is the client's where the frame belongs to a call's card (empty: hidden), None elsewhere; `script` is the
+    CRM's library for its frames. `opened_at` (Unix seconds) is when the CRM verified the user.
     """
 
     connection: str
@@ -28,7 +32,8 @@ class FramePass:
     language: str
     frame_ancestor: str
     script: str
-    number: str = ""
+    opened_at: float
+    number: str | None = None
 
 
 def sign_pass(keys: Sequence[str], given: FramePass) -> str:
@@ -40,9 +45,10 @@ def sign_pass(keys: Sequence[str], given: FramePass) -> str:
 def read_pass(keys: Sequence[str], token: str) -> FramePass | None:
     """The pass, None where the token is not ours or too old."""
     try:
-        return FramePass(**_serializer(keys).loads(token, max_age=LASTS_SECONDS))
+        given = FramePass(**_serializer(keys).loads(token, max_age=LASTS_SECONDS))
     except (BadData, TypeError):
         return None
+    return given if time.time() - given.opened_at < LASTS_IN_ALL_SECONDS else None
 
 
 def _serializer(keys: Sequence[str]) -> URLSafeTimedSerializer:

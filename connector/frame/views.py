@@ -68,7 +68,15 @@ def _opened(name: str, *, admin: bool = False) -> tuple[Deployment, Connection, 
     connection = here.connections.by_id(here.connections.get(name).id)
     if connection is None:
         abort(404)
+    if not _works_there(here, connection, given):
+        abort(_too_old())
     return here, connection, given
+
+
+def _works_there(here: Deployment, connection: Connection, given: FramePass) -> bool:
+    """Whether the user is still among the CRM's active ones, as they were last read."""
+    known = {person.id for person in users(here, connection)}
+    return not known or given.user_id in known
 
 
 def _too_old() -> Response:

@@ -9,7 +9,7 @@ from typing import Any
 from crm_adapters.bitrix24 import DESCRIPTION, dialogues, errands, mapping
 from crm_adapters.bitrix24.client import Portal
 from crm_adapters.bitrix24.conversation import converse
-from crm_adapters.bitrix24.doors import open_door
+from crm_adapters.bitrix24.doors import asks_at, open_door
 from crm_adapters.bitrix24.findings import findings
 from crm_adapters.bitrix24.installing import set_up
 from crm_adapters.bitrix24.oauth import refreshed
@@ -74,6 +74,10 @@ class Adapter(CRMAdapter):
         if tokens is None or datetime.now(UTC) - _refreshed_at(tokens.extra.get("refreshed_at")) < KEEP_ALIVE:
             return
         self.account.tokens.renewed(tokens, lambda kept: refreshed(self.account, kept))
+
+    def asks_at(self, request: DoorRequest) -> bool:
+        """Events and robots prove themselves by a secret that is kept here."""
+        return asks_at(request)
 
     def open_door(self, request: DoorRequest) -> DoorAnswer:
         """What a request of the portal or of a browser in it means. Raises Unreachable."""

@@ -21,6 +21,8 @@ from crm_adapters.errors import AccountTrouble, SignInRefused, Unreachable
 from crm_adapters.oauth import Tokens
 
 ASKING_SECONDS = 8.0
+SET_UP_FOR = "set_up_for"
+"""The key in the tokens' `extra` for the address of ours that the portal was last set up to point to."""
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(?::\d{1,5})?")
 _DEFAULT_PORTS = {"https": ":443", "http": ":80"}
 
@@ -174,7 +176,7 @@ def tokens_of(account: Account, known: Verified) -> Tokens:
         "scope": known.scope,
         "application_token": claim.application_token or kept.get("application_token", ""),
         "oauth_server": claim.oauth_server,
-        "public_url": account.public_url,
+        SET_UP_FOR: kept.get(SET_UP_FOR, ""),
         "refreshed_at": now.isoformat(),
     }
     return Tokens(

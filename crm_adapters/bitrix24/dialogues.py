@@ -15,7 +15,7 @@ from typing import Any
 from crm_adapters.bitrix24 import mapping
 from crm_adapters.bitrix24.commands import Command, Size
 from crm_adapters.contract import Telling
-from crm_adapters.errors import AdapterError, Refused, TryAgain, Unreachable
+from crm_adapters.errors import AdapterError, Held, Refused, TryAgain, Unreachable
 from crm_adapters.events import CallEnded, CallFacts, CallStarted, Direction, RecordingReady
 
 log = logging.getLogger(__name__)
@@ -33,6 +33,9 @@ SHOWN = "shown"
 """A note: IDs of the users who see the card besides the one whose call it is."""
 REFUSED = "refused"
 """A note: IDs of the users whom the portal did not take as active ones."""
+REGISTERED_AS = "registered_as"
+"""A note: the user and the line that a register was sent with of which nobody knows what became. The portal gives a
+repeat the same call only where both are the same, and the end of a call may name others."""
 CUSTOMER = "customer"
 """A note: type and ID of the customer whom the call belongs to."""
 
@@ -63,7 +66,7 @@ def start(telling: Telling, event: CallStarted, setting: Setting) -> Steps:
         telling.notes[SHOWN] = others
         try:
             yield Command(method=mapping.SHOW, params=mapping.card_params(str(telling.crm_call_id), others))
-        except Refused as refusal:  # the call is registered: a card that does not open is no reason to fail
+        except (Refused, Held) as refusal:  # the call is registered: a card that does not open is no reason to fail
             log.warning("a card was not shown to all: %s", refusal, extra={"call_id": event.call_id})
 
 
@@ -97,6 +100,7 @@ def end(telling: Telling, event: CallEnded, setting: Setting) -> Steps:
         call_id = yield from _register(telling, event, setting, show=False)
         progress[CALL_ID] = call_id
         progress[REGISTERED_ANEW] = True
+        progress.pop(FINISH_SENT, None)
         yield from _finish(telling, event, call_id, setting)
 
 
@@ -104,25 +108,42 @@ def _register(telling: Telling, event: CallFacts, setting: Setting, *, show: boo
     """The portal's ID of the call; the next candidate is named where the portal does not know a user."""
     if not event.client_number:
         raise Refused("the caller's number is hidden: Bitrix24 logs no calls without a number")
-    candidates = yield from _candidates(event, setting)
-    kept = telling.notes.get(CUSTOMER)
-    customer = (str(kept[0]), int(kept[1])) if kept else None
-    for place, user_id in enumerate(candidates):
-        params = mapping.register_params(
-            event, user_id, show=show, source=setting.source(event.line), customer=customer
-        )
+    before = telling.notes.get(REGISTERED_AS)
+    user_ids = yield from _candidates(event, setting)
+    candidates = [(user_id, event.line) for user_id in user_ids]
+    if before:
+        candidates = [(str(before[0]), before[1]), *(each for each in candidates if each != tuple(before))]
+    for place, (user_id, line) in enumerate(candidates):
+        telling.notes[REGISTERED_AS] = [user_id, line]
         try:
-            result = yield Command(method=mapping.REGISTER, params=params)
-        except Refused as refusal:
-            if mapping.says(refusal, mapping.USER_REFUSALS):
-                telling.notes[REFUSED] = [*telling.notes.get(REFUSED, ()), user_id]
-            if place + 1 == len(candidates) or not mapping.says(refusal, mapping.USER_REFUSALS):
+            result = yield Command(method=mapping.REGISTER, params=_register_params(telling, event, setting, show))
+        except AdapterError as error:
+            if not (error.maybe_done or before):
+                del telling.notes[REGISTERED_AS]
+            if not mapping.says(error, mapping.USER_REFUSALS):
+                raise
+            telling.notes[REFUSED] = [*telling.notes.get(REFUSED, ()), user_id]
+            if place + 1 == len(candidates):
                 raise
         else:
+            del telling.notes[REGISTERED_AS]
             telling.crm_call_id, telling.crm_user_id = _registered(event, result), user_id
             _note_customer(telling, result)
             return telling.crm_call_id
     raise Refused(NOBODY_KNOWN)
+
+
+def _register_params(telling: Telling, event: CallFacts, setting: Setting, show: bool) -> dict[str, Any]:
+    user_id, line = telling.notes[REGISTERED_AS]
+    customer = telling.notes.get(CUSTOMER)
+    return mapping.register_params(
+        event,
+        user_id,
+        line=line,
+        show=show,
+        source=setting.source(line),
+        customer=(str(customer[0]), int(customer[1])) if customer else None,
+    )
 
 
 def _registered(event: CallFacts, result: Any) -> str:
@@ -164,7 +185,7 @@ def _responsible(event: CallFacts) -> Asking:
     """The active user responsible for the client, None where there is none or the portal does not say."""
     try:
         result = yield Command(method=mapping.SEARCH, params=mapping.search_params(event.client_number))
-    except Refused as refusal:
+    except (Refused, Held) as refusal:
         log.warning("the responsible is not known: %s", refusal, extra={"call_id": event.call_id})
         return None
     for _, user_id in mapping.customers_of(result):
@@ -183,19 +204,20 @@ def _hide(telling: Telling, call_id: str) -> Steps:
     if shown := telling.notes.get(SHOWN):
         try:
             yield Command(method=mapping.HIDE, params=mapping.card_params(call_id, shown))
-        except Refused as refusal:
+        except (Refused, Held) as refusal:
             log.warning("a card was not hidden: %s", refusal, extra={"call_id": telling.event.call_id})
 
 
 def _finish(telling: Telling, event: CallEnded, call_id: str, setting: Setting) -> Asking:
     by_extension, noted = event.user_id, telling.crm_user_id or event.noted_user_id
     candidates = _in_turn((by_extension, noted, *_group(event)), event, setting)
+    sent_before = telling.progress.get(FINISH_SENT, False)
     for place, user_id in enumerate(candidates):
         telling.progress[FINISH_SENT] = True
         try:
             result = yield Command(method=mapping.FINISH, params=mapping.finish_params(event, call_id, user_id))
         except AdapterError as error:
-            if not error.maybe_done:
+            if not (error.maybe_done or sent_before):
                 del telling.progress[FINISH_SENT]
             if place + 1 == len(candidates) or not mapping.says(error, mapping.USER_REFUSALS):
                 raise

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from crm_adapters.bitrix24 import mapping
-from crm_adapters.bitrix24.claims import Claim, NotGenuine, event_claim, form_claim, tokens_of, verified
+from crm_adapters.bitrix24.claims import SET_UP_FOR, Claim, NotGenuine, event_claim, form_claim, tokens_of, verified
 from crm_adapters.bitrix24.dialogues import CUSTOMER
 from crm_adapters.bitrix24.robots import PLAY
 from crm_adapters.contract import (
@@ -32,10 +32,18 @@ from crm_adapters.errors import NotSupported
 
 SCRIPT = "https://api.bitrix24.com/api/v1/"
 CALL_CARD = "CALL_CARD"
+INSTALLED = "ONAPPINSTALL"
 LONGEST_CALL_ID, LONGEST_USER_ID = 200, 20
 LONGEST_TICKET = 500
 """Event tokens are about 150 characters long; whatever is answered must be the whole."""
 ONLY_ADMINS = "Only an administrator of the portal can install the application"
+
+
+def asks_at(request: DoorRequest) -> bool:
+    """Whether a request's tokens have to be shown to the OAuth server."""
+    if request.door in {"events", "robot"}:
+        return request.form.get("event", "").upper() == INSTALLED
+    return True
 
 
 def open_door(account: Account, request: DoorRequest) -> DoorAnswer:
@@ -65,13 +73,14 @@ def _app(account: Account, request: DoorRequest) -> DoorAnswer:
 def _opened(account: Account, request: DoorRequest, *, finishes: bool) -> Installed | Opened:
     known = verified(account, form_claim(account, request))
     opened = Opened(
+        account_key=known.claim.member_id,
         frame_ancestor=known.claim.origin,
         script=SCRIPT,
         user_id=known.user_id,
         is_admin=known.is_admin,
         number=_card_number(request.form),
     )
-    if not known.is_admin or opened.number:
+    if not known.is_admin or opened.number is not None:
         return opened
     # installFinish must be called once: after it the portal reloads the frame with the handler's page.
     former = account.tokens.current()
@@ -80,25 +89,26 @@ def _opened(account: Account, request: DoorRequest, *, finishes: bool) -> Instal
         tokens=tokens_of(account, known),
         opened=opened,
         finishes=finishes,
-        moved=former is not None and former.extra.get("public_url") != account.public_url,
+        moved=former is not None and former.extra.get(SET_UP_FOR) != account.public_url,
     )
 
 
-def _card_number(form: Mapping[str, str]) -> str:
-    """The client's number where the frame is a tab of a call's card (REST docs, "CALL_CARD")."""
+def _card_number(form: Mapping[str, str]) -> str | None:
+    """The client's number where the frame is a tab of a call's card (REST docs, "CALL_CARD"); empty for one that is
+    hidden or unreadable."""
     if form.get("PLACEMENT") != CALL_CARD:
-        return ""
+        return None
     try:
         options = json.loads(form.get("PLACEMENT_OPTIONS", ""))
     except (ValueError, RecursionError):
         return ""
     number = options.get("PHONE_NUMBER") if isinstance(options, dict) else None
-    return number if isinstance(number, str) else ""
+    return number if isinstance(number, str) and number.isprintable() else ""
 
 
 def _events(account: Account, request: DoorRequest) -> DoorAnswer:
     event = request.form.get("event", "").upper()
-    if event == "ONAPPINSTALL":
+    if event == INSTALLED:
         return _installed_by_server(account, event_claim(account, request.form))
     if not event:
         raise NotGenuine(400, "event is missing")
@@ -152,10 +162,21 @@ def _robot(account: Account, request: DoorRequest) -> DoorAnswer:
     plays = form.get("code", "") == PLAY
     return RobotCall(
         ticket=form["event_token"],
-        number=_first_number(form.get("properties[phone]", "")),
-        user_id="" if plays else "".join(re.findall(r"\d{1,64}", form.get("properties[user]", ""))[:1]),
-        mediafile=form.get("properties[mediafile]", "").strip()[:200] if plays else "",
+        number=_first_number(_property(form, "phone")),
+        user_id="" if plays else _user(_property(form, "user")),
+        mediafile=_property(form, "mediafile")[:200] if plays else "",
     )
+
+
+def _property(form: Mapping[str, str], name: str) -> str:
+    """A robot's setting, the first of several."""
+    return (form.get(f"properties[{name}]") or form.get(f"properties[{name}][0]", "")).strip()
+
+
+def _user(text: str) -> str:
+    """The ID in a field of the type user (`user_7`); empty for groups and anything else."""
+    found = re.fullmatch(r"(?:user_)?(\d{1,20})", text)
+    return found[1] if found else ""
 
 
 def _first_number(text: str) -> str:

@@ -42,6 +42,8 @@ def _missed(telling: Telling, event: CallMissed, setting: Setting) -> Steps:
         telling.progress[TOLD] = True
     if event.deadline is None or customer is None or telling.progress.get(TASK_ID):
         return
+    if event.earlier_task_id and (yield from _is_open(event.earlier_task_id)):
+        return
     if telling.progress.get(TODO_SENT):
         listed = yield from _asked(mapping.ACTIVITIES, mapping.same_todo_params(event, customer))
         telling.progress[TASK_ID] = mapping.todo_id_in(listed, event.title)
@@ -50,6 +52,15 @@ def _missed(telling: Telling, event: CallMissed, setting: Setting) -> Steps:
     telling.progress[TODO_SENT] = True
     made = yield from _asked(mapping.TODO_ADD, mapping.todo_params(event, event.deadline, customer, user_id))
     telling.progress[TASK_ID] = mapping.todo_id_in(made, event.title)
+
+
+def _is_open(todo_id: str) -> Asking:
+    """Whether an earlier missed call's to-do still stands; where the portal does not say, it is taken to."""
+    try:
+        listed = yield from _asked(mapping.ACTIVITIES, mapping.open_todo_params(todo_id))
+    except Refused:
+        return True
+    return mapping.is_open_todo(listed, todo_id)
 
 
 def _whose(

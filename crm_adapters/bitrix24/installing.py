@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from crm_adapters.bitrix24 import ROBOT_SCOPE
+from crm_adapters.bitrix24.claims import SET_UP_FOR
 from crm_adapters.bitrix24.client import Portal
 from crm_adapters.bitrix24.commands import Command, Outcome
 from crm_adapters.bitrix24.doors import CALL_CARD
 from crm_adapters.bitrix24.robots import CALL, PLAY, robot_fields
 from crm_adapters.contract import Account, Finding, FindingStatus, Priority
 from crm_adapters.errors import AccountTrouble, AdapterError, TryAgain
+from crm_adapters.oauth import Tokens
 from crm_adapters.texts import marked as _
 
 EVENTS = ("ONEXTERNALCALLSTART", "ONEXTERNALCALLBACKSTART", "ONAPPUNINSTALL", "ONAPPTEST")
@@ -26,7 +30,7 @@ PASSING = (AccountTrouble, TryAgain)
 PAUSES = (1.0, 3.0)
 """Seconds before a step that met a passing trouble is tried again."""
 
-ALREADY = ("already", "exist")
+ALREADY = "already"
 TITLE = "Evrotel"
 TRY_AGAIN = _("Open the application once more as an administrator.")
 TICK_TELEPHONY = _("Tick telephony, and open the application once more as an administrator.")
@@ -47,11 +51,26 @@ def set_up(account: Account, lines: Sequence[str]) -> Iterator[Finding]:
     except AdapterError as error:
         yield _finding("events", UNUSABLE, TRY_AGAIN, FindingStatus.ERROR, why=error)
         return
-    yield _events(account, portal)
+    events = _events(account, portal)
+    yield events
     yield _lines(portal, lines)
     yield _placement(account, portal)
     if ROBOT_SCOPE in portal.tokens.extra.get("scope", "").split(","):
         yield _robots(account, portal)
+    if events.status is not FindingStatus.ERROR:
+        _keep_address(account)
+
+
+def _keep_address(account: Account) -> None:
+    """From now on the portal points to this address of ours: opening the application need not set it up anew."""
+
+    def addressed(kept: Tokens) -> Tokens:
+        return replace(kept, extra={**kept.extra, SET_UP_FOR: account.public_url})
+
+    tokens = account.tokens.current()
+    if tokens is not None and tokens.extra.get(SET_UP_FOR) != account.public_url:
+        with suppress(AdapterError):  # then the next opening sets it up once more, which does no harm
+            account.tokens.renewed(tokens, addressed)
 
 
 def _run(portal: Portal, commands: Sequence[Command]) -> list[Outcome]:
@@ -78,9 +97,11 @@ def _events(account: Account, portal: Portal) -> Finding:
     here = {row.get("event") for row in _rows(bound) if row.get("handler") == handler}
     missing = [event for event in EVENTS if event not in here]
     bind = [Command(method="event.bind", params={"event": event, "handler": handler}) for event in missing]
-    outcomes = _run(portal, [*former, *bind])[len(former) :] if former or bind else []
+    outcomes = _run(portal, bind) if bind else []
     failed = {event: text for event, outcome in zip(missing, outcomes, strict=True) if (text := _trouble(outcome))}
     if not failed:
+        if former:
+            _run(portal, former)
         return _finding("events", _("The portal tells of %(events)s."), events=", ".join(EVENTS[:3]))
     named = "; ".join(f"{event}: {why}" for event, why in failed.items())
     status = FindingStatus.ERROR if NEEDED & set(failed) else FindingStatus.WARNING
@@ -116,7 +137,7 @@ def _placement(account: Account, portal: Portal) -> Finding:
         "TITLE": TITLE,
         "LANG_ALL": {code: {"TITLE": TITLE} for code in ("ua", "ru", "en")},
     }
-    outcome = _run(portal, [*former, Command(method="placement.bind", params=params)])[-1]
+    [outcome, *_others] = _run(portal, [Command(method="placement.bind", params=params), *former])
     if why := _trouble(outcome):
         text = _("The call card shows no earlier calls: %(why)s")
         return _finding("placement", text, TICK_PLACEMENT, FindingStatus.WARNING, why=why)
@@ -149,7 +170,7 @@ def _rows(outcome: Outcome) -> list[Mapping[str, Any]]:
 def _trouble(outcome: Outcome) -> str:
     """Why a step failed; empty where it did not, or was done before."""
     text = str(outcome.error or "")
-    return "" if any(word in text.lower() for word in ALREADY) else text
+    return "" if ALREADY in text.lower() else text
 
 
 def _finding(

@@ -63,7 +63,13 @@ NOT_FINISHED = ("looks like it is not finished yet", "call is not found in the s
 
 
 def register_params(
-    event: CallFacts, user_id: str, *, show: bool, source: str = "", customer: Customer | None = None
+    event: CallFacts,
+    user_id: str,
+    *,
+    line: str | None,
+    show: bool,
+    source: str = "",
+    customer: Customer | None = None,
 ) -> dict[str, Any]:
     """The parameters of register. EXTERNAL_CALL_ID makes a repeat give the same call while that is not finished.
 
@@ -79,8 +85,8 @@ def register_params(
         "ADD_TO_CHAT": 0,
         "EXTERNAL_CALL_ID": event.call_id,
     }
-    if event.line:
-        params["LINE_NUMBER"] = event.line
+    if line:
+        params["LINE_NUMBER"] = line
     if event.create_customer and source:
         params["CRM_SOURCE"] = source
     if customer and customer[0] in CALL_CUSTOMERS:
@@ -154,6 +160,17 @@ def todo_params(event: CallMissed, deadline: datetime, customer: Customer, user_
         "description": event.text,
         "responsibleId": number_or_text(user_id),
     }
+
+
+def open_todo_params(todo_id: str) -> dict[str, Any]:
+    """The parameters of crm.activity.list that find a to-do where nobody has completed or deleted it."""
+    return {"filter": {"ID": todo_id, "COMPLETED": "N"}, "select": ["ID", "COMPLETED"]}
+
+
+def is_open_todo(result: Any, todo_id: str) -> bool:
+    """Whether an answer of crm.activity.list has that to-do as an open one."""
+    rows = result if isinstance(result, list) else []
+    return any(isinstance(row, dict) and str(row.get("ID")) == todo_id and row.get("COMPLETED") != "Y" for row in rows)
 
 
 def same_todo_params(event: CallMissed, customer: Customer) -> dict[str, Any]:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import html
 import re
+import time
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 import requests
 
+from connector.calls.people import refresh
+from connector.frame import passes
 from tests.emulators.bitrix24 import Bitrix24
 from tests.running import wait_for
 from tests.served import Served
@@ -131,3 +136,58 @@ def test_the_call_card_has_the_clients_earlier_calls(served: Served, portal: Bit
     options = '{"PHONE_NUMBER": "+380509999999"}'
     other = served.open("app", user_id=2, PLACEMENT="CALL_CARD", PLACEMENT_OPTIONS=options)
     assert "+380 50 111 1111" not in other.text
+
+
+@pytest.mark.parametrize("number", ['"anonymous"', '""', "null", '"a\\ud800"', '"a\\u0000"'])
+def test_the_card_of_a_hidden_number_shows_nobodys_calls(served: Served, portal: Bitrix24, number: str) -> None:
+    assert served.transmitter().start("0501111111", "101").status == 200
+    page = served.open("app", PLACEMENT="CALL_CARD", PLACEMENT_OPTIONS=f'{{"PHONE_NUMBER": {number}}}')
+    assert page.status_code == 200
+    assert "+380 50 111 1111" not in page.text
+
+
+def test_another_portals_users_see_nothing(served: Served, portal: Bitrix24) -> None:
+    """Even where it has an application with the same ID and key."""
+    assert served.transmitter().start("0501111111", "101").status == 200
+    with Bitrix24(client_id=portal.client_id, client_secret=portal.client_secret) as other:
+        served.deployment.settings = replace(served.deployment.settings, bitrix24_oauth_url=other.oauth_url)
+        served.set(default_user="2")  # has the adapter made anew
+        time.sleep(1.1)
+        for user_id, more in ((1, {}), (2, {}), (1, {"PLACEMENT": "CALL_CARD", "PLACEMENT_OPTIONS": "{}"})):
+            query, form = other.install_form(user_id, **more)
+            page = requests.post(f"{served.url}/bitrix24/acme/app", params=query, data=form, timeout=30)
+            assert page.status_code == 403
+            assert "+380 50 111 1111" not in page.text
+
+
+def test_a_pass_ends_however_busy_the_page_and_when_its_user_is_dismissed(
+    served: Served, portal: Bitrix24, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    portal.add_user(7, name="Boss", admin=True)
+    acme = served.deployment.connections.get("acme")
+    refresh(served.deployment, acme, timedelta(0), 5)
+    token = frame_pass(served.open("app", 7))
+    token = frame_pass(go(served, "settings", token))
+    served.open("app")  # another administrator's sign-in is the connection's now
+    portal.dismiss(7)
+    refresh(served.deployment, acme, timedelta(0), 5)
+    assert go(served, "settings", token).status_code == 401
+    token = frame_pass(served.open("app"))
+    assert go(served, "settings", token).status_code == 200
+    monkeypatch.setattr(passes, "LASTS_IN_ALL_SECONDS", 0)
+    assert go(served, "settings", token).status_code == 401
+
+
+def test_setting_up_at_a_new_address_is_repeated_until_it_is_done(served: Served, portal: Bitrix24) -> None:
+    served.deployment.settings = replace(served.deployment.settings, public_url=f"http://127.0.0.2:{served.port}")
+    served.set(default_user="2")
+    time.sleep(1.1)
+    former = {bound.handler for bound in portal.account.handlers}
+    with portal.faults.error("ERROR_CORE", 400, "no", method="event.bind"):
+        assert "state-danger" in served.open("app").text
+    assert {bound.handler for bound in portal.account.handlers} == former
+    assert "state-danger" not in served.open("app").text
+    assert {bound.handler for bound in portal.account.handlers} == {
+        f"http://127.0.0.2:{served.port}/bitrix24/acme/events"
+    }
+    assert "aria-current" in served.open("app").text  # the calls: there is nothing more to set up

@@ -13,6 +13,7 @@ from sqlalchemy import select
 from connector.calls.kinds import AMONG_EMPLOYEES
 from connector.calls.people import refresh
 from connector.models import Call as CallRow
+from connector.models import Delivery, DeliveryKind
 from tests.emulators.bitrix24 import Bitrix24
 from tests.emulators.bitrix24.state import Activity, Call
 from tests.emulators.evrotel import WebApps
@@ -222,3 +223,71 @@ def test_calls_among_employees_are_no_clients_calls(served: Served, portal: Bitr
         "466": None,
     }
     assert [call.phone_number for call in portal.calls] == ["466"]
+
+
+def test_a_thing_to_do_that_somebody_ticked_off_makes_room_for_the_next_one(served: Served, portal: Bitrix24) -> None:
+    play(served, CLIENT, LINE)
+    [first] = wait_for(lambda: todos(portal))
+    first.completed = True
+    play(served, CLIENT, LINE)
+    wait_for(lambda: len(todos(portal)) == 2)
+    play(served, CLIENT, LINE)
+    wait_for(lambda: len(portal.account.notices) == 3)
+    time.sleep(0.3)
+    assert len(todos(portal)) == 2
+
+
+def test_a_client_missed_often_while_the_portal_was_away_is_one_thing_to_do(served: Served, portal: Bitrix24) -> None:
+    connections = served.deployment.connections
+    connections.pause(connections.get("acme").id, by="admin", reason="moving")
+    evrotel = served.transmitter()
+    for _ in range(3):
+        start = evrotel.start(CLIENT, LINE, calldate=local_now())
+        evrotel.end(start.callid, calldate=None, billsec="0", disposition="NO ANSWER", recfile="NULL")
+    connections.resume(connections.get("acme").id)
+    wait_for(lambda: len(portal.account.notices) == 3)
+    time.sleep(0.3)
+    assert len(todos(portal)) == 1
+
+
+def test_a_task_that_failed_is_not_made_after_the_client_was_reached(served: Served, portal: Bitrix24) -> None:
+    with portal.faults.error("ACCESS_DENIED", 403, "no", method="crm.activity.todo.add") as fault:
+        play(served, CLIENT, LINE)
+        wait_for(lambda: fault.hits)
+    play(served, CLIENT, "101", "o", billsec="30", disposition="ANSWERED")
+    wait_for(lambda: len(portal.finished_calls()) == 2)
+    with served.deployment.database.read() as db:
+        tasks = db.execute(select(Delivery.state).where(Delivery.kind == DeliveryKind.TASK)).scalars().all()
+    assert tasks == ["expired"]
+
+
+def test_a_register_that_nobody_knows_of_is_repeated_as_it_was(served: Served, portal: Bitrix24) -> None:
+    """The end names who answered; for the portal that would be another call."""
+    portal.faults.reset_after(method="telephony.externalCall.register", times=1)
+    evrotel = served.transmitter()
+    start = evrotel.start(CLIENT, LINE, calldate=local_now())
+    evrotel.end(start.callid, numberA=CLIENT, numberB="101", billsec="7", recfile="NULL", calldate=None)
+    wait_for(portal.finished_calls)
+    time.sleep(0.5)
+    [call] = portal.calls
+    assert (call.registrations, call.user_id, call.finished_by) == (2, 3, 2)
+
+
+def test_what_is_told_beside_a_call_does_not_hold_it_up(served: Served, portal: Bitrix24) -> None:
+    """Operating time is spent of each method for itself: of showing cards and looking for clients too."""
+    served.set(line_users="+380443334455=2+3")
+    time.sleep(1.1)
+    evrotel = served.transmitter()
+    with portal.faults.error("OPERATION_TIME_LIMIT", method="telephony.externalCall.hide"):
+        start = evrotel.start(STRANGER, LINE, calldate=local_now())
+        wait_for(lambda: len(portal.account.calls[start.callid].shown_to) == 2)
+        evrotel.end(start.callid, billsec="0", disposition="NO ANSWER", recfile="NULL", calldate=None)
+        wait_for(lambda: len(portal.finished_calls()) == 1, 3)
+    with portal.faults.error("OPERATION_TIME_LIMIT", method="telephony.externalCall.searchCrmEntities"):
+        start = evrotel.start(STRANGER, LINE, calldate=local_now())
+        assert call_of(portal, start.callid).user_id == 2
+
+
+def test_autodial_numbers_are_nobodys_missing_inner_numbers(served: Served) -> None:
+    play(served, CLIENT, "001", "o", disposition="ANSWERED", billsec="5")
+    assert [each for each in served.check() if each.name == "unknown-extensions"] == []

@@ -169,7 +169,7 @@ def test_a_call_without_a_start_saves_its_id_before_it_is_finished(office: Offic
     telling = end()
     office.logged(telling)
     [call] = office.portal.finished_calls()
-    assert office.saving.rounds == [[({"crm_call_id": call.call_id, "finish_sent": True}, call.call_id)]]
+    assert office.saving.rounds[1:] == [[({"crm_call_id": call.call_id, "finish_sent": True}, call.call_id)]]
     assert (call.shown_to, telling.crm_call_id) == ([], call.call_id)
 
 
@@ -206,6 +206,19 @@ def test_a_finish_that_was_certainly_not_sent_needs_no_look_up(office: Office) -
     office.portal.come_up()
     office.logged(telling)
     assert office.portal.invocation_count(STATISTIC) == 0
+
+
+def test_a_finish_that_may_have_been_done_is_remembered_through_clear_failures(office: Office) -> None:
+    telling = end(crm_call_id=registered(office))
+    with office.portal.faults.reset_after(FINISH):
+        office.tell(telling)
+    with office.portal.faults.error("ACCESS_DENIED", method=STATISTIC):
+        with office.portal.faults.error("OVERLOAD_LIMIT", method=FINISH):
+            office.tell(telling)
+        error_of(telling, Limited)
+        office.logged(telling)  # "Call is not found" is the finish that was done
+    [call] = office.portal.calls
+    assert call.finishes_accepted == 1
 
 
 def test_death_between_mark_and_finish(office: Office) -> None:

@@ -58,7 +58,12 @@ def refused(answer: DoorAnswer, status: int) -> str:
 
 def opened(portal: Bitrix24, user_id: int, **changes: Any) -> Opened:
     values: dict[str, Any] = {"user_id": str(user_id), "is_admin": user_id == 1} | changes
-    return Opened(frame_ancestor=portal.portal_url, script="https://api.bitrix24.com/api/v1/", **values)
+    return Opened(
+        account_key=portal.member_id,
+        frame_ancestor=portal.portal_url,
+        script="https://api.bitrix24.com/api/v1/",
+        **values,
+    )
 
 
 @pytest.mark.parametrize("without", [(), OPTIONAL_KEYS])
@@ -113,8 +118,10 @@ def test_a_step_that_meets_a_passing_trouble_is_tried_again(portal: Bitrix24, mo
 def test_an_administrator_at_a_new_address_of_ours_sets_up_anew(portal: Bitrix24) -> None:
     first = knock(account_of(portal), "install", portal.install_form())
     assert isinstance(first, Installed)
+    kept = MemoryTokens(first.tokens)
+    assert list(Adapter(account_of(portal, tokens=kept)).set_up([]))
     for public_url, moved in (("http://127.0.0.1:8000", False), ("http://127.0.0.1:9", True)):
-        account = account_of(portal, tokens=MemoryTokens(first.tokens), public_url=public_url)
+        account = account_of(portal, tokens=kept, public_url=public_url)
         answer = knock(account, "app", portal.install_form())
         assert isinstance(answer, Installed)
         assert (answer.moved, answer.finishes) == (moved, False)

@@ -69,7 +69,7 @@ def test_an_answered_call_of_no_full_second_counts_as_answered() -> None:
 
 
 def test_a_start_as_register() -> None:
-    assert register_params(started(), "2", show=True) == {
+    assert register_params(started(), "2", line=started().line, show=True) == {
         "USER_ID": 2,
         "PHONE_NUMBER": "+380987858227",
         "TYPE": 2,
@@ -83,7 +83,7 @@ def test_a_start_as_register() -> None:
 
 
 def test_an_outgoing_start_without_a_line() -> None:
-    params = register_params(started(Direction.OUTGOING, line=None, create=False), "abc", show=False)
+    params = register_params(started(Direction.OUTGOING, line=None, create=False), "abc", line=None, show=False)
     assert (params["TYPE"], params["CRM_CREATE"], params["SHOW"], params["USER_ID"]) == (1, 0, 0, "abc")
     assert "LINE_NUMBER" not in params
 
@@ -119,7 +119,10 @@ def test_no_parameter_is_unknown_and_no_flag_but_0_and_1(
     direction: Direction, disposition: Disposition, billsec: int, flag: bool
 ) -> None:
     event = ended(direction, disposition, billsec)
-    registered, finished = register_params(event, "2", show=flag), finish_params(event, "externalCall.1", "2")
+    registered, finished = (
+        register_params(event, "2", line=event.line, show=flag),
+        finish_params(event, "externalCall.1", "2"),
+    )
     assert set(registered) <= set(REGISTER.split())
     assert set(finished) <= set(FINISH.split())
     assert {registered["SHOW"], registered["CRM_CREATE"], registered["ADD_TO_CHAT"]} <= {0, 1}

@@ -13,42 +13,61 @@ from connector.calls.arrivals import NewStart, StartTaken
 from connector.calls.matching import same_parties
 from connector.calls.numbers import Parties
 from connector.models import Call, CallState, Dial, DialState
-from crm_adapters.events import Direction
+from crm_adapters.events import CallKind, Direction
 
+LONGEST_AWAITED = timedelta(minutes=20)
+"""No call that we had dialled waits longer for its start; each has a time of its own (`Dial.expires_at`)."""
 LATE_START = timedelta(minutes=2)
 """How long after an end that came alone its start is still taken for the same call's."""
 
-_CANDIDATES = select(
-    Call.id,
-    Call.callid,
-    Call.connection_id,
-    Call.direction,
-    Call.client_number,
-    Call.line,
-    Call.extension,
-    Call.started_at,
-    Call.ended_at,
-    Call.expected,
-    Call.awaits_start,
-).where(
-    Call.connection_id.in_(bindparam("connections", expanding=True)),
-    or_(Call.client_number.in_(bindparam("numbers", expanding=True)), Call.client_number.is_(None)),
-    Call.created_at >= bindparam("oldest"),
-    or_(
-        and_(Call.state == CallState.ENDED, Call.awaits_start.is_(True)),
-        and_(Call.state == CallState.OPEN, Call.expected.is_(True)),
-    ),
+_CANDIDATES = (
+    select(
+        Call.id,
+        Call.callid,
+        Call.connection_id,
+        Call.direction,
+        Call.client_number,
+        Call.line,
+        Call.extension,
+        Call.started_at,
+        Call.ended_at,
+        Call.expected,
+        Call.awaits_start,
+        Dial.extensions.label("dial_extensions"),
+        Dial.mediafile,
+    )
+    .outerjoin(Dial, Dial.call_id == Call.id)
+    .where(
+        Call.connection_id.in_(bindparam("connections", expanding=True)),
+        or_(Call.client_number.in_(bindparam("numbers", expanding=True)), Call.client_number.is_(None)),
+        or_(
+            and_(
+                Call.state == CallState.ENDED,
+                Call.awaits_start.is_(True),
+                Call.created_at >= bindparam("late_start"),
+            ),
+            and_(
+                Call.state == CallState.OPEN,
+                Call.expected.is_(True),
+                Dial.state.in_([DialState.SENT, DialState.ACCEPTED]),  # before that Evrotel knows nothing of it
+            ),
+        ),
+        Call.created_at >= bindparam("oldest"),
+    )
+    .order_by(Call.id)
 )
 
 
 def calls_without_start(db: SQLConnection, items: Sequence[NewStart]) -> Sequence[Any]:
     """Calls, not long ago, that were made from an end alone or for a request to dial, and might be these starts'."""
+    at = min(item.arrival.at for item in items)
     return db.execute(
-        _CANDIDATES.order_by(Call.id),
+        _CANDIDATES,
         {
             "connections": list({item.connection.id for item in items}),
             "numbers": list({item.parties.client_number for item in items}),
-            "oldest": min(item.arrival.at for item in items) - LATE_START,
+            "late_start": at - LATE_START,
+            "oldest": at - LONGEST_AWAITED,
         },
     ).all()
 
@@ -84,14 +103,23 @@ def take_asked_for(
 
 
 def _is_asked_for(item: NewStart, row: Any) -> bool:
-    theirs, ours = item.parties.extension, row.extension
     return (
         row.connection_id == item.connection.id
         and item.event.direction is Direction.OUTGOING
         and row.client_number is not None
         and row.client_number == item.parties.client_number
-        and (theirs is None or ours is None or theirs == ours)
+        and _is_rung_for(item, row)
     )
+
+
+def _is_rung_for(item: NewStart, row: Any) -> bool:
+    """Whether the start comes from a phone that was to ring, or from a line, which says nothing of phones."""
+    extension = item.parties.extension
+    if extension is None:
+        return True
+    if row.mediafile:
+        return item.kind is CallKind.AUTODIAL
+    return extension in row.dial_extensions
 
 
 def take_ended(

@@ -186,6 +186,7 @@ def _open_call(row: Any) -> OpenCall:
         parties=Parties(client_number=row.client_number, line=row.line, extension=row.extension),
         started_at=row.started_at,
         arrived_at=row.created_at,
+        expected=row.expected,
     )
 
 

@@ -24,13 +24,17 @@ CLOCK_TOLERANCE = timedelta(seconds=120)
 
 @dataclass(frozen=True, kw_only=True)
 class OpenCall:
-    """A call whose end has not come. `started_at` is the start's date, `arrived_at` when its start came; both UTC."""
+    """A call whose end has not come. `started_at` is the start's date, `arrived_at` when its start came; both UTC.
+
+    `expected`: its start has not come either, it was only asked for.
+    """
 
     id: str
     direction: Direction
     parties: Parties
     started_at: datetime
     arrived_at: datetime
+    expected: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +68,7 @@ def match_end(end: EndedCall, candidates: Sequence[OpenCall]) -> OpenCall | None
     """The open call that ended, None where none fits.
 
     Of several the one that started at the very time that the end names; then one that is old enough for the talk
-    time; then the latest.
+    time; then one that has begun; then the latest.
     """
     fitting = [
         call
@@ -93,6 +97,7 @@ def _in_time(end: EndedCall, call: OpenCall) -> bool:
     return end.ended_at is None or call.started_at - end.ended_at <= CLOCK_TOLERANCE
 
 
-def _preference(end: EndedCall, call: OpenCall) -> tuple[bool, bool, datetime, datetime, str]:
+def _preference(end: EndedCall, call: OpenCall) -> tuple[bool, bool, bool, datetime, datetime, str]:
     long_enough = end.arrived_at - call.arrived_at + CLOCK_TOLERANCE >= timedelta(seconds=end.billsec)
-    return (call.started_at == end.ended_at, long_enough, call.started_at, call.arrived_at, call.id)
+    is_same = call.started_at == end.ended_at
+    return (is_same, long_enough, not call.expected, call.started_at, call.arrived_at, call.id)

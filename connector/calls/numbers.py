@@ -48,6 +48,18 @@ def is_extension(raw: str) -> bool:
     return re.fullmatch(rf"[0-9]{{1,{MAX_EXTENSION_DIGITS}}}", raw.strip()) is not None
 
 
+def dialable_number(raw: str, region: str) -> str | None:
+    """The number that a text has to be dialled as, None where it has none: people write remarks beside it.
+
+    In E.164 with a plus where it can be read, digits alone where it is short.
+    """
+    number = normal_number(raw, region)
+    if number is not None and re.fullmatch(r"\+?\d+", number):
+        return number
+    found = next(iter(phonenumbers.PhoneNumberMatcher(raw, region)), None)
+    return normal_number(found.raw_string, region) if found else None
+
+
 @lru_cache(maxsize=4096)  # a start needs each number twice, and its line is the same every time
 def normal_number(raw: str, region: str) -> str | None:
     """One spelling for all of a number's spellings; `region` (such as "UA") is the country of national numbers.

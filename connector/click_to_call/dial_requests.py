@@ -14,17 +14,20 @@ from sqlalchemy import Connection as SQLConnection
 from sqlalchemy import func, insert, select, update
 
 from connector.calls.arrivals import new_call_id
-from connector.calls.numbers import normal_number
+from connector.calls.numbers import dialable_number, normal_number
 from connector.calls.plans import EndedRow, plan
 from connector.connections.store import Connection
 from connector.db import Database, insert_or_ignore, now
 from connector.delivery.outbox import delivery_row
 from connector.models import Call, CallState, Delivery, DeliveryKind, Dial, DialOrigin, DialState
+from connector.models import Connection as ConnectionRow
 from crm_adapters.contract import Capability
 from crm_adapters.events import CallKind, Direction, Disposition
 
 START_WITHIN = timedelta(minutes=2)
 """A call whose start has not come so long after it was asked for is not going to be made."""
+PLAY_WITHIN = timedelta(minutes=10)
+"""A message that could not be played by then is not played any more."""
 SAME_WISH = timedelta(seconds=60)
 """A client who asks twice within this is called back once."""
 
@@ -69,7 +72,9 @@ class _AskedBefore(Exception):
 
 
 def _keep(db: SQLConnection, connection: Connection, wanted: DialRequest, at: datetime) -> str:
-    number = normal_number(wanted.number, connection.get("phone_region"))
+    number = dialable_number(wanted.number, connection.get("phone_region"))
+    if wanted.origin == DialOrigin.CALLBACK:
+        _in_turn(db, connection)
     if _known(db, connection, wanted.key) or (
         wanted.origin == DialOrigin.CALLBACK and _wished(db, connection, number, at)
     ):
@@ -147,6 +152,12 @@ def _known(db: SQLConnection, connection: Connection, key: str) -> bool:
     return db.execute(query).first() is not None
 
 
+def _in_turn(db: SQLConnection, connection: Connection) -> None:
+    """Two wishes at once do not pass each other: they have no key in common that the database could compare."""
+    row = select(ConnectionRow.id).where(ConnectionRow.id == connection.id)
+    db.execute(row.with_for_update(key_share=True))
+
+
 def _wished(db: SQLConnection, connection: Connection, number: str | None, at: datetime) -> bool:
     """Whether this client asked to be called back a moment ago."""
     query = (
@@ -196,6 +207,6 @@ def _dial_row(connection: Connection, wanted: DialRequest, call_id: str, at: dat
         "mediafile": wanted.mediafile,
         "state": DialState.PENDING,
         "due_at": at,
-        "expires_at": at + START_WITHIN,
+        "expires_at": at + (PLAY_WITHIN if wanted.mediafile else START_WITHIN),
         "created_at": at,
     }

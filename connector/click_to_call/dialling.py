@@ -9,15 +9,15 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import ColumnElement, or_, select, update
 
 from connector.calls.people import extension_of
-from connector.click_to_call.dial_requests import end_dial
+from connector.click_to_call.dial_requests import PLAY_WITHIN, end_dial
 from connector.connections.store import Connection
 from connector.db import insert_or_ignore, now
 from connector.delivery.outbox import delivery_row
 from connector.deployment import Deployment
-from connector.evrotel.client import DialAnswer, EvrotelClient, Verdict
+from connector.evrotel.client import DialAnswer, EvrotelClient, Verdict, played
 from connector.log import about
 from connector.models import Call, Delivery, DeliveryKind, Dial, DialOrigin, DialState
 from crm_adapters.contract import Capability
@@ -27,7 +27,7 @@ from crm_adapters.settings import parse_user_by_extension
 
 logger = logging.getLogger(__name__)
 
-CLAIM = timedelta(seconds=30)
+CLAIM = timedelta(seconds=15)
 """Longer than finding out whose phone is to ring can take; a dial whose worker died before it was sent goes again."""
 OF_USE = timedelta(seconds=30)
 """A call that an employee asked for longer ago than this would surprise them."""
@@ -35,6 +35,9 @@ ASK_AGAIN = timedelta(seconds=2)
 TOO_SOON_WAIT = timedelta(seconds=61)
 ASKING_SECONDS = 4.0
 PLAY_LASTS = timedelta(minutes=5)
+PLAY_AGAIN = timedelta(seconds=10)
+EVENTS_FOLLOW = timedelta(seconds=10)
+"""So long after Evrotel's answer to a played message its events may come; they tell the call better."""
 MOST_EXTENSIONS = 20
 
 
@@ -44,11 +47,17 @@ class _Job:
     connection: Connection
 
 
-def work_dials(deployment: Deployment, submit: Callable[[Callable[[], None]], object]) -> None:
-    """Claims what is due and submits each as a job; ends what has waited too long. Harmless in two workers at once."""
+Submit = Callable[[Callable[[], None]], object]
+
+
+def work_dials(deployment: Deployment, submit: Submit, submit_play: Submit, plays: int) -> None:
+    """Claims what is due, at most so many `plays` of messages among it, and submits each as a job; ends what has waited
+    too long. Harmless in two workers at once."""
     give_up_late(deployment)
-    for job in _claim_due(deployment):
+    for job in _claim_due(deployment, Dial.mediafile.is_(None), None):
         submit(partial(dial_one, deployment, job))
+    for job in _claim_due(deployment, Dial.mediafile.is_not(None), plays):
+        submit_play(partial(dial_one, deployment, job))
 
 
 def give_up_late(deployment: Deployment) -> None:
@@ -59,31 +68,37 @@ def give_up_late(deployment: Deployment) -> None:
         connection = deployment.connections.by_id(row.connection_id)
         if connection is None:
             continue
+        disposition = played(row.answer or "") if row.mediafile and row.state == DialState.ACCEPTED else None
+        reason = "no_start" if row.state != DialState.PENDING else "unreachable"
+        if disposition is not None:
+            reason = "refused" if disposition is Disposition.FAILED else str(disposition)
         with deployment.database.write() as db:
-            reason = "no_start" if row.state != DialState.PENDING else "unreachable"
-            if end_dial(db, connection, row.call_id, reason, at=now()):
-                logger.warning("a call that was asked for did not begin", extra=about(row.call_id))
+            ends_as = disposition or Disposition.FAILED
+            if end_dial(db, connection, row.call_id, reason, at=now(), disposition=ends_as):
+                logger.warning("a call that was asked for did not begin: %s", reason, extra=about(row.call_id))
                 deployment.database.wake_workers(db)
 
 
 def _late() -> Any:
-    return select(Dial.call_id, Dial.connection_id, Dial.state).where(
+    return select(Dial.call_id, Dial.connection_id, Dial.state, Dial.mediafile, Dial.answer).where(
         Dial.state.in_([DialState.PENDING, DialState.SENT, DialState.ACCEPTED]), Dial.expires_at <= now()
     )
 
 
-def _claim_due(deployment: Deployment) -> list[_Job]:
+def _claim_due(deployment: Deployment, which: ColumnElement[bool], most: int | None) -> list[_Job]:
     at = now()
     due = (
+        which,
         Dial.state == DialState.PENDING,
         Dial.due_at <= at,
         or_(Dial.claimed_until.is_(None), Dial.claimed_until <= at),
     )
     with deployment.database.read() as db:
-        if db.execute(select(Dial.id).where(*due).limit(1)).first() is None:
+        if most == 0 or db.execute(select(Dial.id).where(*due).limit(1)).first() is None:
             return []
     with deployment.database.write() as db:
-        ids = db.execute(select(Dial.id).where(*due).with_for_update(skip_locked=True)).scalars().all()
+        oldest = select(Dial.id).where(*due).order_by(Dial.due_at).limit(most)
+        ids = db.execute(oldest.with_for_update(skip_locked=True)).scalars().all()
         db.execute(update(Dial).where(Dial.id.in_(ids)).values(claimed_until=at + CLAIM))
         rows = db.execute(
             select(*Dial.__table__.columns, Call.client_number, Call.crm_call_id)
@@ -100,8 +115,8 @@ def dial_one(deployment: Deployment, job: _Job) -> None:
     if reason := _hopeless(connection, dial):
         _fail(deployment, job, reason)
         return
-    extensions: list[str] = []
-    if not dial.mediafile:
+    extensions: list[str] = list(dial.extensions)  # known already where it was tried before
+    if not dial.mediafile and not extensions:
         user_id, extensions = _phones(deployment, connection, dial)
         if not extensions:
             _fail(deployment, job, "no_extension")
@@ -120,7 +135,9 @@ def _hopeless(connection: Connection, dial: Any) -> str:
     """Why Evrotel need not be asked; empty where it is to be."""
     if not connection.get("evrotel_billcode"):
         return "no_billcode"
-    return "too_late" if dial.origin == DialOrigin.CLICK and now() - dial.created_at > OF_USE else ""
+    waited = now() - dial.created_at
+    is_late = waited > PLAY_WITHIN if dial.mediafile else dial.origin == DialOrigin.CLICK and waited > OF_USE
+    return "too_late" if is_late else ""
 
 
 def _phones(deployment: Deployment, connection: Connection, dial: Any) -> tuple[str | None, list[str]]:
@@ -155,7 +172,7 @@ def _keep_phones(deployment: Deployment, job: _Job, user_id: str | None, extensi
     with deployment.database.write() as db:
         if changes:
             db.execute(update(Call).where(Call.id == dial.call_id, Call.expected.is_(True)).values(changes))
-        db.execute(update(Dial).where(Dial.id == dial.id).values(extensions=extensions, user_id=user_id))
+        db.execute(update(Dial).where(Dial.id == dial.id).values(extensions=extensions))
         if dial.origin == DialOrigin.CALLBACK and connection.can(Capability.CALL_ID):
             row = delivery_row(dial.call_id, connection.id, DeliveryKind.START, at, expires_at=dial.expires_at)
             db.execute(insert_or_ignore(db, Delivery, ["call_id", "kind"]), row)
@@ -192,7 +209,7 @@ def _called(deployment: Deployment, job: _Job, answer: DialAnswer) -> None:
 def _played(deployment: Deployment, job: _Job, answer: DialAnswer) -> None:
     logger.info("Evrotel was asked to play: %s %s", answer.verdict, answer.text, extra=about(job.dial.call_id))
     if answer.verdict is Verdict.UNREACHABLE:
-        _again(deployment, job, answer, ASK_AGAIN)
+        _again(deployment, job, answer, PLAY_AGAIN)
     elif answer.verdict is Verdict.TOO_SOON:
         _again(deployment, job, answer, TOO_SOON_WAIT)
     elif answer.verdict is Verdict.REFUSED:
@@ -200,19 +217,19 @@ def _played(deployment: Deployment, job: _Job, answer: DialAnswer) -> None:
     elif answer.disposition is None:
         _note(deployment, job, DialState.ACCEPTED, answer)
     else:
-        # Evrotel's events tell the call better, where they have come.
-        reason = "refused" if answer.disposition is Disposition.FAILED else str(answer.disposition)
-        _fail(deployment, job, reason, answer, answer.disposition)
+        _note(deployment, job, DialState.ACCEPTED, answer, expires_at=now() + EVENTS_FOLLOW)
 
 
 def _again(deployment: Deployment, job: _Job, answer: DialAnswer, wait: timedelta) -> None:
+    within = {"expires_at": job.dial.created_at + PLAY_WITHIN} if job.dial.mediafile else {}
+    changes = {"state": DialState.PENDING, "due_at": now() + wait, "answer": answer.text}
     with deployment.database.write() as db:
-        db.execute(_of_open(job.dial).values(state=DialState.PENDING, due_at=now() + wait, answer=answer.text))
+        db.execute(_of_open(job.dial).values(changes | within))
 
 
-def _note(deployment: Deployment, job: _Job, state: DialState, answer: DialAnswer) -> None:
+def _note(deployment: Deployment, job: _Job, state: DialState, answer: DialAnswer, **changes: Any) -> None:
     with deployment.database.write() as db:
-        db.execute(_of_open(job.dial).values(state=state, answer=answer.text))
+        db.execute(_of_open(job.dial).values(state=state, answer=answer.text, **changes))
 
 
 def _of_open(dial: Any) -> Any:
@@ -220,15 +237,9 @@ def _of_open(dial: Any) -> Any:
     return update(Dial).where(Dial.id == dial.id, Dial.state.in_([DialState.SENT, DialState.PENDING]))
 
 
-def _fail(
-    deployment: Deployment,
-    job: _Job,
-    reason: str,
-    answer: DialAnswer | None = None,
-    disposition: Disposition = Disposition.FAILED,
-) -> None:
+def _fail(deployment: Deployment, job: _Job, reason: str, answer: DialAnswer | None = None) -> None:
     text = answer.text if answer else None
     with deployment.database.write() as db:
-        if end_dial(db, job.connection, job.dial.call_id, reason, at=now(), disposition=disposition, answer=text):
+        if end_dial(db, job.connection, job.dial.call_id, reason, at=now(), answer=text):
             logger.warning("a call was not dialled: %s", reason, extra=about(job.dial.call_id))
         deployment.database.wake_workers(db)

@@ -11,6 +11,7 @@ from connector.calls.people import unknown_extensions
 from connector.connections.store import Connection
 from connector.db import now
 from connector.deployment import Deployment
+from connector.evrotel.client import direct_session
 from connector.models import Delivery, DeliveryState, InboundEvent
 from crm_adapters.contract import Capability, Finding, FindingStatus
 from crm_adapters.errors import AdapterError
@@ -100,7 +101,8 @@ def _evrotel(deployment: Deployment) -> Finding:
     """Only whether Evrotel's API host answers: it documents no request that changes nothing."""
     url = deployment.settings.evrotel_api_url
     try:
-        requests.head(url, timeout=EVROTEL_SECONDS, allow_redirects=False)
+        with direct_session() as session:
+            session.head(url, timeout=EVROTEL_SECONDS, allow_redirects=False)
     except requests.RequestException as error:
         return Finding(
             name="evrotel",

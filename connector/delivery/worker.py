@@ -7,7 +7,7 @@ import os
 import threading
 import uuid
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 
 from apscheduler.executors.pool import ThreadPoolExecutor as ClockThreads
@@ -31,8 +31,8 @@ from connector.recordings.sweep import sweep
 logger = logging.getLogger(__name__)
 
 LANES_AT_ONCE = 8
-DIALS_AT_ONCE = 24
-"""Requests to Evrotel at once: one that plays a message lasts as long as the call."""
+DIALS_AT_ONCE, PLAYS_AT_ONCE = 16, 24
+"""Requests to Evrotel at once; one that plays a message lasts as long as the call, so those have their own threads."""
 
 
 class Worker:
@@ -47,6 +47,9 @@ class Worker:
         self._lanes = ThreadPoolExecutor(LANES_AT_ONCE, thread_name_prefix="lane")
         self._recordings = ThreadPoolExecutor(RECORDINGS_AT_ONCE, thread_name_prefix="recording")
         self._dials = ThreadPoolExecutor(DIALS_AT_ONCE, thread_name_prefix="dial")
+        self._plays = ThreadPoolExecutor(PLAYS_AT_ONCE, thread_name_prefix="play")
+        self._playing: set[Future[None]] = set()
+        self._dialling = threading.Lock()
 
     def run(self) -> None:
         """Works until `stop` is set, then finishes what is in flight."""
@@ -84,12 +87,20 @@ class Worker:
 
     def dial(self) -> None:
         """Has Evrotel asked for the calls that somebody wants."""
-        if not self._stop.is_set():
-            work_dials(self._deployment, self._submit_dial)
+        with self._dialling:
+            if self._stop.is_set():
+                return
+            self._playing = {play for play in self._playing if not play.done()}
+            free = PLAYS_AT_ONCE - len(self._playing)
+            work_dials(self._deployment, self._submit_dial, self._submit_play, free)
 
     def _submit_dial(self, job: Callable[[], None]) -> None:
         if not self._stop.is_set():
             self._dials.submit(_guarded(job))
+
+    def _submit_play(self, job: Callable[[], None]) -> None:
+        if not self._stop.is_set():
+            self._playing.add(self._plays.submit(_guarded(job)))
 
     def fetch_recordings(self) -> None:
         """Has the recordings that are due fetched."""
@@ -131,6 +142,7 @@ class Worker:
         clock.pause()
         self._recordings.shutdown(wait=False, cancel_futures=True)
         self._dials.shutdown(wait=False, cancel_futures=True)
+        self._plays.shutdown(wait=False, cancel_futures=True)
         renewing = threading.Event()
 
         def renew() -> None:

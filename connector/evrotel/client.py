@@ -24,14 +24,14 @@ REFUSALS = frozenset({"bad", "access denied"})
 """Bodies that come with status 200 and mean no (package wearesho-team/evrotel; the operator's own sample receiver)."""
 PLAYED: dict[str, Disposition] = {
     "answer": Disposition.ANSWERED,
-    "good": Disposition.ANSWERED,
     "busy": Disposition.BUSY,
     "noanswer": Disposition.NO_ANSWER,
     "congestion": Disposition.CONGESTION,
     "bad": Disposition.FAILED,
     "none": Disposition.FAILED,
 }
-"""What the call that plays a message answers (wearesho-team/evrotel, src/AutoDial/Disposition.php)."""
+"""What the call that plays a message answers when it is over (wearesho-team/evrotel, src/AutoDial/Disposition.php);
+anything else, such as `good`, says that it was taken."""
 
 
 class Verdict(StrEnum):
@@ -86,28 +86,42 @@ class EvrotelClient:
             return answer
         if "timelimit" in answer.text.lower():
             return DialAnswer(verdict=Verdict.TOO_SOON, text=answer.text)
-        word = re.sub(r"[^a-z]", "", answer.text.lower())
-        return DialAnswer(verdict=Verdict.ACCEPTED, text=answer.text, disposition=PLAYED.get(word))
+        return DialAnswer(verdict=Verdict.ACCEPTED, text=answer.text, disposition=played(answer.text))
 
     def _post(self, url: str, seconds: float, **content: Any) -> DialAnswer:
         deadline = time.monotonic() + seconds
         try:
-            with requests.post(
-                url,
-                headers=self._headers,
-                timeout=(CONNECT_SECONDS, seconds),
-                allow_redirects=False,
-                stream=True,
-                **content,
-            ) as response:
+            with direct_session() as session:
+                response = session.post(
+                    url,
+                    headers=self._headers,
+                    timeout=(CONNECT_SECONDS, seconds),
+                    allow_redirects=False,
+                    stream=True,
+                    **content,
+                )
                 body = read_capped(response, LONGEST_ANSWER, deadline)
         except (requests.RequestException, BodyTooLarge, DeadlinePassed) as error:
             verdict = Verdict.UNREACHABLE if _not_sent(error) else Verdict.UNCLEAR
             return DialAnswer(verdict=verdict, text=type(error).__name__)
         text = body.decode("utf-8", "replace").strip()
+        if response.status_code >= 500:  # a proxy's, perhaps, after Evrotel has taken the request
+            return DialAnswer(verdict=Verdict.UNCLEAR, text=f"{response.status_code} {text}"[:SHOWN])
         if response.status_code >= 300:
             return DialAnswer(verdict=Verdict.REFUSED, text=f"{response.status_code} {text}"[:SHOWN])
         return DialAnswer(verdict=Verdict.ACCEPTED, text=text[:SHOWN])
+
+
+def played(answer: str) -> Disposition | None:
+    """How a played message ended by Evrotel's answer; None where that does not say."""
+    return PLAYED.get(re.sub(r"[^a-z]", "", answer.lower()))
+
+
+def direct_session() -> requests.Session:
+    """The environment's proxies and passwords (netrc) are for others: ours is the Authorization header alone."""
+    session = requests.Session()
+    session.trust_env = False
+    return session
 
 
 def _not_sent(error: Exception) -> bool:

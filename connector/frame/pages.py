@@ -23,7 +23,7 @@ from crm_adapters.contract import CRMUser
 from crm_adapters.settings import parse_user_by_extension
 
 ASKING_SECONDS = 3.0
-READ_AGAIN_AFTER = timedelta(seconds=15)
+READ_AGAIN_AFTER = timedelta(seconds=2)
 NOBODY = "'none'"
 
 

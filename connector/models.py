@@ -184,9 +184,9 @@ class DialOrigin(StrEnum):
 class Dial(Base):
     """A request to have Evrotel dial, and the call that was made for it.
 
-    `key` is its idempotency key, `origin` who asked. `user_id` is the
-    CRM user whose phone rings first, `extensions` the phones that were named to Evrotel; with `mediafile` the client
-    alone is called and hears it. `reason` is why it failed, `answer` what Evrotel said.
+    `key` is its idempotency key, `origin` who asked; `user_id` is the CRM user whose phone was asked for, None where
+    the client's responsible is to be found. `extensions` are the phones that were named to Evrotel; with `mediafile`
+    the client alone is called and hears it. `reason` is why it failed, `answer` what Evrotel said.
     """
 
     __tablename__ = "dials"

@@ -10,8 +10,9 @@ from flask import current_app
 from sqlalchemy.exc import SQLAlchemyError
 
 from connector.calls.intake import Intake
-from connector.connections.accounts import DatabaseTokenStore, echoed_at
+from connector.connections.accounts import DatabaseTokenStore, account_key, echoed_at
 from connector.connections.limits import DatabaseLimiter
+from connector.connections.one_use import first_use, take_state
 from connector.connections.store import Connection, ConnectionStore
 from connector.db import Database
 from connector.delivery.waiting import Places
@@ -67,6 +68,9 @@ class Deployment:
             allow_local=self.settings.allow_local_addresses,
             oauth_url=self.settings.bitrix24_oauth_url,
             echoed_at=lambda: echoed_at(self.database, connection.id),
+            bound_to=lambda: account_key(self.database, connection.id),
+            take_state=lambda state: take_state(self.database, connection.id, state),
+            first_use=lambda key, until: first_use(self.database, connection.id, key, until),
         )
 
 

@@ -11,6 +11,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from connector.click_to_call.dial_requests import DialRequest, ask_to_dial
 from connector.connections.accounts import OtherAccount, account_key, keep_installation, note_echo
+from connector.connections.offers import keep_offer
 from connector.connections.store import Connection
 from connector.deployment import Deployment, deployment
 from connector.frame.installing import installing_page, set_up
@@ -18,10 +19,14 @@ from connector.frame.pages import calls_page
 from connector.frame.passes import FramePass
 from connector.locks import Lock, locked_by
 from connector.models import DialOrigin
+from connector.panel.connecting import connected_page
 from connector.panel.language import LANGUAGES
+from connector.widget.answers import answered_script, dialled, for_scripts
 from crm_adapters.contract import (
     CallbackWanted,
+    CallsAsked,
     ClickToCall,
+    Door,
     DoorAnswer,
     DoorRefused,
     DoorRequest,
@@ -29,8 +34,11 @@ from crm_adapters.contract import (
     FindingStatus,
     Ignored,
     Installed,
+    InstallOffered,
+    NumbersGiven,
     Opened,
     RobotCall,
+    StateAsked,
     Uninstalled,
 )
 from crm_adapters.errors import AccountTrouble, AdapterError
@@ -41,18 +49,25 @@ logger = logging.getLogger(__name__)
 blueprint = Blueprint("doors", __name__)
 
 
-@blueprint.route("/<crm>/<name>/<door>", methods=["GET", "POST"])
+@blueprint.route("/<crm>/<name>/<door>", methods=["GET", "POST", "OPTIONS"], provide_automatic_options=False)
 @locked_by(Lock.ADAPTER)
 def open_door(crm: str, name: str, door: str) -> Response:
     """Any declared door of any adapter."""
     if crm not in DESCRIPTIONS or door not in DESCRIPTIONS[crm].doors:
         abort(404)
-    if request.method not in DESCRIPTIONS[crm].doors[door].methods:
-        abort(405)
+    declared = DESCRIPTIONS[crm].doors[door]
     here = deployment()
     connection = here.connections.get(name)
     if connection.crm != crm:
         abort(404)
+    if declared.for_scripts:
+        return for_scripts(here, connection, declared, lambda: _at_door(here, connection, declared, door))
+    return _at_door(here, connection, declared, door)
+
+
+def _at_door(here: Deployment, connection: Connection, declared: Door, door: str) -> Response:
+    if request.method not in declared.methods:
+        abort(405)
     try:
         asked = _plain_request(door)
     except RequestEntityTooLarge:
@@ -97,23 +112,30 @@ def _act(here: Deployment, connection: Connection, answer: DoorAnswer) -> Respon
     match answer:
         case Installed():
             return _installed(here, connection, answer)
+        case ClickToCall(waits=True):
+            return dialled(here, connection, answer)
+        case NumbersGiven() | StateAsked() | CallsAsked():
+            return answered_script(here, connection, answer)
         case Opened():
-            if account_key(here.database, connection.id) != answer.account_key:
-                return _other_account(connection)
-            return calls_page(here, connection, _pass(connection, answer))
+            return _page(here, connection, answer)
         case DoorRefused():
             logger.warning("connection %s: refused at a door: %s", connection.name, answer.text)
             return _text(answer.status, answer.text)
         case _:
-            _take(here, connection, answer)
-            return _text(200, "OK")
+            return _take(here, connection, answer)
+
+
+def _page(here: Deployment, connection: Connection, opened: Opened) -> Response:
+    if account_key(here.database, connection.id) != opened.account_key:
+        return _other_account(connection)
+    return calls_page(here, connection, _pass(connection, opened))
 
 
 def _take(
     here: Deployment,
     connection: Connection,
-    said: ClickToCall | CallbackWanted | RobotCall | Echo | Uninstalled | Ignored,
-) -> None:
+    said: ClickToCall | CallbackWanted | RobotCall | Echo | InstallOffered | Uninstalled | Ignored,
+) -> Response:
     """What a CRM's server tells: kept before it is answered, done in the background."""
     match said:
         case ClickToCall():
@@ -148,8 +170,12 @@ def _take(
             ask_to_dial(here.database, connection, robot)
         case Echo():
             note_echo(here.database, connection.id)
+        case InstallOffered():
+            if not keep_offer(here, connection, said):
+                return _text(429, "Too many installations wait already")
         case Uninstalled():
             here.connections.pause(connection.id, by="connector", reason=said.reason)
+    return _text(200, "OK")
 
 
 def _installed(here: Deployment, connection: Connection, installed: Installed) -> Response:
@@ -161,6 +187,8 @@ def _installed(here: Deployment, connection: Connection, installed: Installed) -
         return _other_account(connection)
     here.connections.resume(connection.id, unless_by="admin")
     logger.info("connection %s: the application was installed", connection.name)
+    if installed.name:
+        return connected_page(connection, installed.name)
     if installed.opened is None:
         failed = [step.worded().text for step in set_up(here, connection) if step.status is FindingStatus.ERROR]
         return _text(200, "; ".join(failed) or "OK")

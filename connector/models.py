@@ -416,6 +416,41 @@ class APIKey(Base):
     revoked_at: Mapped[datetime | None]
 
 
+class OneUse(Base):
+    """What is good for one use: only a digest of it is kept.
+
+    `kind` is `state` for a consent that an administrator went to ask a CRM for, kept until it comes back; `token` for
+    a CRM's token that was used, kept until it is not good any more.
+    """
+
+    __tablename__ = "one_uses"
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(10))
+    connection_id: Mapped[int] = _of_connection()
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class InstallOffer(Base):
+    """An installation that came from within a CRM account and belongs to nobody yet.
+
+    `sealed` is a code and its host, after it was exchanged the account's tokens; then `account_key` and `account_name`
+    are set, and a proof of the account or an administrator may bind it to the connection.
+    """
+
+    __tablename__ = "install_offers"
+    id: Mapped[int] = mapped_column(_BigKey, primary_key=True)
+    connection_id: Mapped[int] = _of_connection()
+    sealed: Mapped[str] = mapped_column(Text)
+    account_key: Mapped[str | None] = mapped_column(String(200))
+    account_name: Mapped[str | None] = mapped_column(String(200))
+    due_at: Mapped[datetime]
+    attempts: Mapped[int]
+    expires_at: Mapped[datetime]
+    created_at: Mapped[datetime]
+
+    __table_args__ = (Index("ix_install_offers_connection_id", "connection_id"),)
+
+
 class RateLimit(Base):
     """A leaky bucket shared by all processes: `level` requests at `at`, seconds since the epoch."""
 

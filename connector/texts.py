@@ -41,6 +41,27 @@ RESULTS = {
 }
 """By disposition."""
 
+INCOMING_RESULTS = {
+    "answered": _("Answered, %(seconds)s s of talk"),
+    "busy": _("Missed: the line was busy"),
+    "no_answer": _("Missed: nobody answered"),
+    "congestion": _("Missed: the network was busy"),
+    "failed": _("Missed: the call failed"),
+}
+"""By disposition, where the client called."""
+
+ON_LINE = _("Line %(line)s")
+AT_EXTENSION = _("Inner number %(extension)s")
+REACHED = _("The client was reached.")
+
+WIDGET_STATES = {
+    "connected": _("The connection works."),
+    "paused": _("The connection is paused: %(why)s"),
+    "trouble": _("The account does not answer at the moment: %(why)s"),
+    "other_account": _("This connection belongs to another account."),
+}
+"""What the widget's settings say of the connection."""
+
 
 def in_language(language: str, text: str, **values: object) -> str:
     """The text in `uk`, `ru` or `en`, with its values put in."""

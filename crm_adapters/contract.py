@@ -25,6 +25,8 @@ class Capability(StrEnum):
 
     CALL_ID = "call_id"
     """A start is registered and the CRM's call ID comes back: the answer to Evrotel waits for it a little."""
+    CARD = "card"
+    """A start opens the client's card and gives no ID: it is told in the background, within seconds or not at all."""
     FINISH = "finish"
     """The end of a call is logged. Works also where the start could not be told."""
     RECORDING = "recording"
@@ -43,11 +45,13 @@ class Capability(StrEnum):
 class Door:
     """An address under /{crm}/{connection}/ that the CRM or its users' browsers call.
 
-    `lock` says in a few words what proves that a request is genuine; a door without one does not exist.
+    `lock` says in a few words what proves that a request is genuine; a door without one does not exist. `for_scripts`:
+    scripts in the CRM's pages ask here, are answered in JSON, and only those of a site that the adapter `trusts`.
     """
 
     methods: tuple[str, ...]
     lock: str
+    for_scripts: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +63,12 @@ class Description:
     fields: tuple[Field, ...] = ()
     capabilities: frozenset[Capability] = frozenset()
     doors: Mapping[str, Door] = field(default_factory=dict)
+    asks_consent: bool = False
+    """Whether an administrator is sent to the CRM's page of consent to connect it."""
+    signs_in_by_settings: bool = False
+    """Whether settings alone may sign in to an account, without a consent or an installation."""
+    widget: str = ""
+    """What its archive of scripts for the CRM's pages is called, such as widget.zip; empty where there is none."""
 
 
 class Priority(StrEnum):
@@ -84,6 +94,9 @@ class Account:
 
     `allow_local` permits loopback and private addresses and plain http. `oauth_url` is the base of the CRM's own
     sign-in server where the deployment names one. `echoed_at` tells when a test event last came back from the CRM.
+    `take_state` says whether a consent was asked for with this state, once; `first_use` whether something that is good
+    for one use until that moment is used for the first time. `bound_to` is the stable ID of the CRM account that the
+    connection is bound to, None before it is.
     """
 
     connection: str
@@ -95,6 +108,9 @@ class Account:
     allow_local: bool = False
     oauth_url: str = ""
     echoed_at: Callable[[], datetime | None] = lambda: None
+    take_state: Callable[[str], bool] = lambda state: False  # noqa: ARG005 - the parameter's name is the explanation
+    bound_to: Callable[[], str | None] = lambda: None
+    first_use: Callable[[str, datetime], bool] = lambda key, until: False  # noqa: ARG005 - as above
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +143,10 @@ class Telling:
 
 TASK_ID = "task_id"
 """The key in the progress of a CallMissed's telling for the CRM's ID of what is to be done."""
+
+CARD, SHOWN_TO = "card", "shown_to"
+"""Notes on a call for pages of the CRM: the client's card (`type`, `id`, `name`), and the IDs of the users to whom it
+was shown, none for everybody."""
 
 Save = Callable[[Sequence[Telling]], None]
 """Commits the progress, notes and CRM IDs of some tellings; raises where they are no longer ours to tell."""
@@ -185,7 +205,8 @@ class Installed:
 
     `account_key` is the account's stable ID; a connection bound to another one refuses. `opened` is the frame in which
     the browser shows the application, None where a server called; `finishes` tells whether its page has to tell the CRM
-    that all is installed, `moved` that the account still points to a former address of ours.
+    that all is installed, `moved` that the account still points to a former address of ours. `name` is the account's,
+    for people.
     """
 
     account_key: str
@@ -193,6 +214,7 @@ class Installed:
     opened: Opened | None = None
     finishes: bool = False
     moved: bool = False
+    name: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,12 +234,53 @@ class Opened:
 
 
 @dataclass(frozen=True, kw_only=True)
+class InstallOffered:
+    """Somebody installed the application from within the account at `host`: `code` may be exchanged for its tokens.
+
+    Nobody has proved whose wish it is: it is kept, exchanged in the background, and bound to the connection only after
+    a user of the same account has proved themselves, or an administrator of ours has accepted it.
+    """
+
+    host: str
+    code: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ClickToCall:
-    """An employee clicked a number: the CRM has registered the call already. `key` is the same at every repeat."""
+    """An employee clicked a number. `key` is the same at every repeat; `crm_call_id` is set where the CRM has
+    registered the call already. With `waits`, somebody looks on who is told what becomes of it, in a page of the
+    account `account_key`."""
 
     key: str
-    crm_call_id: str
     number: str
+    user_id: str
+    crm_call_id: str | None = None
+    waits: bool = False
+    account_key: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NumbersGiven:
+    """An administrator of the account gave employees their inner numbers: by CRM user ID. They replace what was there,
+    and are kept in the connection's `setting`."""
+
+    account_key: str
+    extensions: Mapping[str, str]
+    setting: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StateAsked:
+    """A user of the account wants to know whether the connection works."""
+
+    account_key: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallsAsked:
+    """A user's page asks which calls ring for them now, or have just been missed."""
+
+    account_key: str
     user_id: str
 
 
@@ -266,7 +329,21 @@ class DoorRefused:
     text: str
 
 
-DoorAnswer = Installed | Opened | ClickToCall | CallbackWanted | RobotCall | Echo | Uninstalled | Ignored | DoorRefused
+DoorAnswer = (
+    Installed
+    | InstallOffered
+    | Opened
+    | ClickToCall
+    | NumbersGiven
+    | StateAsked
+    | CallsAsked
+    | CallbackWanted
+    | RobotCall
+    | Echo
+    | Uninstalled
+    | Ignored
+    | DoorRefused
+)
 
 
 class CRMAdapter(ABC):
@@ -306,6 +383,27 @@ class CRMAdapter(ABC):
 
     def keep_alive(self) -> None:  # noqa: B027 - most CRMs need none
         """Called once a day: renews a sign-in that silence would end. Raises AdapterError."""
+
+    def consent_url(self, state: str) -> str:  # noqa: ARG002 - for those that have one
+        """The CRM's page where an administrator consents to the connection. Raises AdapterError where a setting that
+        it needs is missing."""
+        raise NotSupported(f"{self.description.title} asks for no consent")
+
+    def redeem(self, offer: InstallOffered) -> Installed:
+        """The account that installed the application by itself. Raises AdapterError."""
+        raise NotSupported(f"{self.description.title} is not installed like this: {offer.host}")
+
+    def sign_in(self) -> Installed | None:
+        """The account that the settings alone sign in to, None where they do not. Raises AdapterError."""
+        return None
+
+    def trusts(self, origin: str) -> bool:  # noqa: ARG002 - for those with scripts in the CRM's pages
+        """Whether scripts of this site (`https://host`) may read the answers of doors that are `for_scripts`."""
+        return False
+
+    def widget(self, moment: datetime) -> bytes:  # noqa: ARG002 - for those that have one
+        """The archive of scripts for the CRM's pages, as built at `moment`: each build is of a higher version."""
+        raise NotSupported(f"{self.description.title} has no widget")
 
     def asks_at(self, request: DoorRequest) -> bool:  # noqa: ARG002 - for those that know better
         """Whether `open_door` has to ask the CRM about this request, which takes time and may be a stranger's doing."""

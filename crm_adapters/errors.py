@@ -3,12 +3,14 @@
     AdapterError
     ├── AccountTrouble      the account as a whole; everything of it waits, one probe asks for all
     │   ├── Unreachable     no connection, a time-out, an answer that is no answer (HTML, 5xx)
-    │   └── Limited         asked to slow down; `retry_after` seconds where the CRM said so
+    │   ├── Limited         asked to slow down; `retry_after` seconds where the CRM said so
+    │   └── Misconfigured   our own settings are wrong, such as an application's key: an admin is told, nothing is lost
     ├── SignInRefused       the account refuses us until a person acts: the connection is paused with the reason
     ├── TryAgain            this one telling failed for now: it has a schedule of its own
     │   ├── Held            what it needs is closed until a known moment: it waits for that
     │   └── NotSent         there was no time left for it: as if it had not been tried
     ├── Refused             the CRM will never take this telling: it is dead at once
+    ├── NotWanted           by the rules the CRM is not to have it: it stays in the journal, and that is no failure
     └── NotSupported        this adapter has no such capability
 
 A configuration error is a `ValueError` of the settings and stands outside this tree, so that nothing that handles
@@ -49,6 +51,10 @@ class Limited(AccountTrouble):
     """The CRM asks us to slow down. The request was not executed."""
 
 
+class Misconfigured(AccountTrouble):
+    """The CRM does not know the application by our settings. The account itself has done nothing: it stays bound."""
+
+
 class SignInRefused(AdapterError):
     """Revoked, unpaid, blocked, dismissed: only a person can mend it. The message says what to do."""
 
@@ -71,6 +77,10 @@ class NotSent(TryAgain):
 
 class Refused(AdapterError):
     """The CRM will never take this telling as it is."""
+
+
+class NotWanted(AdapterError):
+    """Nothing in the CRM belongs to this telling, and by the rules nothing is made for it. The message says why."""
 
 
 class NotSupported(AdapterError):

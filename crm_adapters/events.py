@@ -7,10 +7,11 @@ Durations are whole seconds.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 
 class Direction(StrEnum):
@@ -80,12 +81,20 @@ class CallStarted(CallFacts):
 @dataclass(frozen=True, kw_only=True)
 class CallEnded(CallFacts):
     """The call is over. `billsec` is talk time in seconds, 0 for a call that nobody answered; `reason` is text for
-    people where a call that was asked for could not be dialled."""
+    people where a call that was asked for could not be dialled, `result` says how the call ended, in the connection's
+    language.
+
+    `recording_url` is our link where a recording is promised, whether or not it is there already. `earlier_notes` reads
+    what the adapter noted on this client's earlier calls of late, the newest first, and on no more than 50.
+    """
 
     ended_at: datetime
     disposition: Disposition
     billsec: int
     reason: str = ""
+    result: str = ""
+    recording_url: str | None = None
+    earlier_notes: Callable[[], Sequence[Mapping[str, Any]]] = tuple
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,12 +132,13 @@ class CallMissed(CallFacts):
 class CallReturned:
     """The client of a missed call was reached: what was to be done for it is done.
 
-    `task_id` is the CRM's ID of it, None where nothing was to be done.
+    `task_id` is the CRM's ID of it, None where nothing was to be done. `result` says so in the connection's language.
     """
 
     call_id: str
     crm_call_id: str | None
     task_id: str | None
+    result: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from crm_adapters import bitrix24, journal
+from crm_adapters import amocrm, bitrix24, journal
 from crm_adapters.contract import CRMAdapter, Description
 
 DESCRIPTIONS: dict[str, Description] = {
@@ -12,6 +12,7 @@ DESCRIPTIONS: dict[str, Description] = {
     for package in (
         journal,
         bitrix24,
+        amocrm,
     )
 }
 

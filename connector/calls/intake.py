@@ -32,7 +32,7 @@ class Intake:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._starts: GroupCommit[NewStart, StartTaken] = GroupCommit(database, write_starts)
+        self._starts: GroupCommit[NewStart, StartTaken] = GroupCommit(database, self._write_starts)
         self._ends: GroupCommit[NewEnd, str] = GroupCommit(database, self._write_ends)
         self._counts: GroupCommit[tuple[int, str], None] = GroupCommit(database, _write_counts)
 
@@ -74,6 +74,12 @@ class Intake:
             return False  # as nearly always: the database need not be asked
         with self._database.read() as db:
             return is_employee(db, connection, number)
+
+    def _write_starts(self, db: SQLConnection, items: Sequence[NewStart]) -> list[StartTaken]:
+        written = write_starts(db, items)
+        if any(item.connection.can(Capability.CARD) and item.claimed_until is None for item in items):
+            self._database.wake_workers(db)
+        return written
 
     def _write_ends(self, db: SQLConnection, items: Sequence[NewEnd]) -> list[str]:
         # One order for all processes, so that groups with a call in common wait for each other instead of deadlocking.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, delete, func, insert, or_, select, update
@@ -67,6 +68,24 @@ def users(deployment: Deployment, connection: Connection) -> list[CRMUser]:
             select(CRMAccount.users).where(CRMAccount.connection_id == connection.id)
         ).scalar_one_or_none()
     return [CRMUser(id=row["id"], name=row["name"], extension=row["extension"]) for row in rows or ()]
+
+
+def users_by_extension(deployment: Deployment, connection: Connection) -> dict[str, str]:
+    """The CRM user of each extension as far as it is known; asks nobody."""
+    with deployment.database.read() as db:
+        rows = db.execute(
+            select(Extension.extension, Extension.user_id).where(Extension.connection_id == connection.id)
+        ).all()
+    known = {row.extension: row.user_id for row in rows}
+    return known | dict(parse_user_by_extension(connection.get("extensions")))
+
+
+def give_numbers(deployment: Deployment, connection: Connection, extensions: dict[str, str]) -> None:
+    """Takes the inner numbers that were given in the CRM just now, by user ID; who is not named has none."""
+    known = {user.id: user for user in users(deployment, connection)}
+    for user_id in extensions:
+        known.setdefault(user_id, CRMUser(id=user_id, name=user_id, extension=None))
+    _keep(deployment, connection.id, [replace(user, extension=extensions.get(user.id)) for user in known.values()])
 
 
 def users_of_line(connection: Connection, line: str | None) -> tuple[str, ...]:

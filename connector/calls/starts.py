@@ -16,9 +16,12 @@ from connector.db import insert_or_ignore
 from connector.delivery.outbox import delivery_row
 from connector.models import Call, CallState, Delivery, DeliveryKind, InboundEvent
 from crm_adapters.contract import Capability
+from crm_adapters.events import Direction
 
 CARD_IS_WORTH = timedelta(seconds=60)
 """A card that comes later than this helps nobody: its start expires."""
+CARD_ALONE_IS_WORTH = timedelta(seconds=10)
+"""The same where the card is all that a start is for: late it is only a fright."""
 
 
 def write_starts(db: SQLConnection, items: Sequence[NewStart]) -> list[StartTaken]:
@@ -114,9 +117,7 @@ def _insert_events(db: SQLConnection, items: Sequence[NewStart], taken: Sequence
 
 
 def _insert_deliveries(db: SQLConnection, made: Sequence[tuple[NewStart, str]]) -> None:
-    rows = [
-        _start_row(item, call_id) for item, call_id in made if item.tellable and item.connection.can(Capability.CALL_ID)
-    ]
+    rows = [_start_row(item, call_id) for item, call_id in made if item.tellable and _hears_starts(item)]
     if rows:
         db.execute(insert(Delivery), rows)
 
@@ -129,12 +130,19 @@ def _register_dialled(
     for item in dialled:
         call_id = known[item.identity].call_id
         registered = db.execute(select(Call.crm_call_id).where(Call.id == call_id)).scalar_one()
-        if registered is not None or not item.connection.can(Capability.CALL_ID):
+        if registered is not None or not _hears_starts(item):
             continue
         row = _start_row(item, call_id)
         if db.execute(insert_or_ignore(db, Delivery, ["call_id", "kind"]).returning(Delivery.id), row).first():
             first.add(id(item))
     return first
+
+
+def _hears_starts(item: NewStart) -> bool:
+    """Whether the CRM is told of this start: to register it, or only to open a card, which needs a call that comes."""
+    if item.connection.can(Capability.CALL_ID):
+        return True
+    return item.connection.can(Capability.CARD) and item.event.direction is Direction.INCOMING
 
 
 def _start_row(item: NewStart, call_id: str) -> dict[str, Any]:
@@ -144,7 +152,8 @@ def _start_row(item: NewStart, call_id: str) -> dict[str, Any]:
         DeliveryKind.START,
         item.arrival.at,
         claimed_until=item.claimed_until,
-        expires_at=item.arrival.at + CARD_IS_WORTH,
+        expires_at=item.arrival.at
+        + (CARD_IS_WORTH if item.connection.can(Capability.CALL_ID) else CARD_ALONE_IS_WORTH),
     )
 
 

@@ -13,7 +13,12 @@ from connector.connections.store import NAME, Connection
 from connector.deployment import Deployment
 from crm_adapters.contract import FindingStatus
 
-DOOR_TITLES = {"app": "handler path", "install": "initial installation path"}
+DOOR_TITLES = {
+    "app": "handler path",
+    "install": "initial installation path",
+    "callback": "redirect link",
+    "uninstalled": "link for the notice that access was revoked",
+}
 optional_name = click.argument("name", required=False)
 
 

@@ -22,11 +22,15 @@ from connector.models import Call, Delivery, DeliveryKind, DeliveryState
 from connector.recordings.content import read_recording
 from connector.recordings.links import link_url
 from connector.texts import (
+    AT_EXTENSION,
     CALLBACK_FAILED,
     DIAL_REASONS,
+    INCOMING_RESULTS,
     MISSED,
     MISSED_ON_LINE,
     NOT_DIALLED,
+    ON_LINE,
+    REACHED,
     RESULTS,
     TASK_HINT,
     TASK_TITLE,
@@ -46,6 +50,9 @@ from crm_adapters.events import (
     RecordingReady,
     WorkflowAnswer,
 )
+
+NOTES_LAST = timedelta(days=60)
+"""So long an adapter may look back at what it noted on a client's calls."""
 
 
 def telling_of(deployment: Deployment, connection: Connection, row: Any, seconds: float) -> Telling:
@@ -71,14 +78,53 @@ def _ended(deployment: Deployment, connection: Connection, row: Any, seconds: fl
         disposition=Disposition(row.disposition),
         billsec=row.billsec,
         reason=_reason(connection, row),
+        result=_result(connection, row),
+        recording_url=_recording_url(deployment, row.call_id),
+        earlier_notes=lambda: _earlier_notes(deployment, connection, row),
     )
+
+
+def _result(connection: Connection, row: Any) -> str:
+    """How the call ended and where, for people: "Missed. Line +380 44 111 22 33. Inner number 101."."""
+    language = connection.get("language")
+    text = RESULTS[row.disposition]
+    if row.direction == Direction.INCOMING:
+        text = INCOMING_RESULTS[row.disposition]
+    told = [in_language(language, text, seconds=row.billsec)]
+    if row.line:
+        told.append(in_language(language, ON_LINE, line=readable(row.line)))
+    if row.extension:
+        told.append(in_language(language, AT_EXTENSION, extension=row.extension))
+    told = [f"{each}." for each in told]
+    return " ".join(filter(None, (*told, _reason(connection, row))))
+
+
+def _recording_url(deployment: Deployment, call_id: str) -> str | None:
+    """Our link to the recording that is promised, where a CRM in the cloud can reach us."""
+    settings = deployment.settings
+    if not reachable_from_outside(settings.public_url, allow_local=settings.allow_local_addresses):
+        return None
+    return link_url(deployment, call_id)
+
+
+def _earlier_notes(deployment: Deployment, connection: Connection, row: Any) -> list[dict[str, Any]]:
+    """What the adapter noted on this client's calls of the last weeks besides this one, the newest first."""
+    query = select(Call.crm_notes).where(
+        Call.connection_id == connection.id,
+        Call.client_number == row.client_number,
+        Call.created_at >= now() - NOTES_LAST,
+        Call.id != row.call_id,
+    )
+    with deployment.database.read() as db:
+        kept = db.execute(query.order_by(Call.id.desc()).limit(50)).scalars()
+        return [dict(notes) for notes in kept if notes]
 
 
 def _facts(deployment: Deployment, connection: Connection, row: Any, seconds: float) -> dict[str, Any]:
     direction = Direction(row.direction)
     user_id = _user_of(deployment, connection, row, seconds)
     kind = CallKind(row.call_kind)
-    for_anybody = direction is Direction.INCOMING and not row.extension
+    needs_employees = (direction is Direction.INCOMING and not row.extension) or row.kind == DeliveryKind.FINISH
     return {
         "call_id": row.call_id,
         "crm_call_id": row.crm_call_id,
@@ -94,7 +140,7 @@ def _facts(deployment: Deployment, connection: Connection, row: Any, seconds: fl
         "kind": CallKind.NORMAL if kind is CallKind.AUTODIAL and user_id else kind,
         "noted_user_id": row.crm_user_id,
         "line_user_ids": users_of_line(connection, row.line),
-        "employees": frozenset(user.id for user in users(deployment, connection)) if for_anybody else frozenset(),
+        "employees": frozenset(user.id for user in users(deployment, connection)) if needs_employees else frozenset(),
     }
 
 
@@ -149,12 +195,17 @@ def _earlier_task_id(deployment: Deployment, connection: Connection, row: Any) -
         return next((str(progress[TASK_ID]) for progress in kept if progress.get(TASK_ID)), None)
 
 
-def _returned(deployment: Deployment, _: Connection, row: Any, __: float) -> Event:
+def _returned(deployment: Deployment, connection: Connection, row: Any, _: float) -> Event:
     with deployment.database.read() as db:
         progress = db.execute(
             select(Delivery.progress).where(Delivery.call_id == row.call_id, Delivery.kind == DeliveryKind.TASK)
         ).scalar_one_or_none()
-    return CallReturned(call_id=row.call_id, crm_call_id=row.crm_call_id, task_id=(progress or {}).get(TASK_ID))
+    return CallReturned(
+        call_id=row.call_id,
+        crm_call_id=row.crm_call_id,
+        task_id=(progress or {}).get(TASK_ID),
+        result=in_language(connection.get("language"), REACHED),
+    )
 
 
 def _notice(_: Deployment, connection: Connection, row: Any, __: float) -> Event:
@@ -186,12 +237,10 @@ def creates_customer(rule: str, direction: Direction) -> bool:
 
 
 def _recording(deployment: Deployment, connection: Connection, row: Any, _: float) -> Event:
-    settings = deployment.settings
-    reachable = reachable_from_outside(settings.public_url, allow_local=settings.allow_local_addresses)
     return RecordingReady(
         call_id=row.call_id,
         crm_call_id=row.crm_call_id,
-        url=link_url(deployment, row.call_id) if reachable else None,
+        url=_recording_url(deployment, row.call_id),
         filename=_filename(row.started_at.astimezone(connection.zone), row.call_id, row.recording_path or ".wav"),
         read_content=lambda: read_recording(deployment, row.call_id),
     )

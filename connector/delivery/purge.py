@@ -8,6 +8,8 @@ from pathlib import Path
 
 from sqlalchemy import delete, select
 
+from connector.connections.offers import forget_offers
+from connector.connections.one_use import forget_used
 from connector.db import Database, now
 from connector.deployment import Deployment
 from connector.models import Call, InboundEvent, Recording, SignInFailure, SignInLink
@@ -30,6 +32,8 @@ def purge(deployment: Deployment) -> int:
     with database.write() as db:
         db.execute(delete(SignInLink).where(SignInLink.expires_at < now() - timedelta(days=30)))
         db.execute(delete(SignInFailure).where(SignInFailure.blocked_until < now() - timedelta(days=1)))
+    forget_used(database)
+    forget_offers(database)
     if purged:
         logger.info("purged %s calls older than %s days", purged, deployment.settings.retention_days)
     return purged

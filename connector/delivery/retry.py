@@ -6,7 +6,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from crm_adapters.errors import AccountTrouble, AdapterError, Held, NotSent, NotSupported, Refused, SignInRefused
+from crm_adapters.errors import (
+    AccountTrouble,
+    AdapterError,
+    Held,
+    NotSent,
+    NotSupported,
+    NotWanted,
+    Refused,
+    SignInRefused,
+)
 
 DELIVERY_WAITS = (2, 5, 15, 60, 300, 900, 1800, 3600, 7200, 14400, 28800, 43200, 86400, 86400, 86400, 86400)
 """Seconds before the next try of one delivery that fails by itself: 5 days in all, then it is dead."""
@@ -33,6 +42,15 @@ class Verdict(StrEnum):
     """It goes again when the CRM runs it again, with all its tries; the others go on."""
     LATER = "later"
     DEAD = "dead"
+    NOT_WANTED = "not_wanted"
+    """By the rules the CRM does not get it: settled with the reason, and nobody has to help."""
+
+
+_PLAIN: tuple[tuple[type[AdapterError], Verdict], ...] = (
+    (SignInRefused, Verdict.PAUSE),
+    (NotWanted, Verdict.NOT_WANTED),
+    (NotSent, Verdict.AGAIN),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,12 +64,10 @@ def decide(error: AdapterError, attempts: int, jitter: float, *, own_fault: bool
 
     `own_fault` marks trouble that only this delivery makes while the account answers others.
     """
-    if isinstance(error, SignInRefused):
-        return Decision(verdict=Verdict.PAUSE)
     if isinstance(error, AccountTrouble) and not own_fault:
         return Decision(verdict=Verdict.ACCOUNT)
-    if isinstance(error, NotSent):
-        return Decision(verdict=Verdict.AGAIN)
+    if verdict := next((each for kind, each in _PLAIN if isinstance(error, kind)), None):
+        return Decision(verdict=verdict)
     if isinstance(error, Held):
         return Decision(verdict=Verdict.HELD, wait=timedelta(seconds=max(error.retry_after, 0.0)))
     if isinstance(error, Refused | NotSupported) or attempts > len(DELIVERY_WAITS):

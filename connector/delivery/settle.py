@@ -18,7 +18,7 @@ from connector.delivery.retry import Decision, Verdict, decide, probe_wait
 from connector.log import about
 from connector.models import Attempt, Call, Connection, Delivery, DeliveryKind, DeliveryState, Lane
 from crm_adapters.contract import Telling
-from crm_adapters.errors import AccountTrouble, AdapterError, SignInRefused, TryAgain
+from crm_adapters.errors import AccountTrouble, AdapterError, Misconfigured, SignInRefused, TryAgain
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +112,9 @@ def note_trouble(db: SQLConnection, connection_id: int, error: AccountTrouble, a
         return  # many starts at once meet the same trouble: it counts once
     since = (lane.trouble_since if lane else None) or at
     probes = lane.probes if lane and lane.trouble_since else 0
-    if probes == 0:
+    if isinstance(error, Misconfigured):
+        logger.error("connection %s: a setting is wrong, an administrator has to mend it: %s", connection_id, error)
+    elif probes == 0:
         logger.warning("connection %s: the account is in trouble: %s", connection_id, error)
     wait = probe_wait(probes, at - since, error.retry_after, random.uniform(-1, 1))
     values = {"trouble": _text(error), "trouble_since": since, "probes": probes + 1, "next_probe_at": at + wait}
@@ -199,6 +201,8 @@ def _failed(db: SQLConnection, each: Told, error: AdapterError, at: datetime, ow
     )
     if decision.verdict is Verdict.DEAD:
         logger.error("the CRM will not take %s: %s", each.kind, error, extra=about(each.call_id))
+    elif decision.verdict is Verdict.NOT_WANTED:
+        logger.info("%s stays in the journal: %s", each.kind, error, extra=about(each.call_id))
     else:
         logger.warning("%s not told (%s): %s", each.kind, decision.verdict, error, extra=about(each.call_id))
     return decision.verdict
@@ -208,6 +212,8 @@ def _changes(decision: Decision, attempts: int, at: datetime) -> dict[str, Any]:
     match decision.verdict:
         case Verdict.DEAD:
             return {"state": DeliveryState.DEAD, "attempts": attempts, "settled_at": at}
+        case Verdict.NOT_WANTED:
+            return {"state": DeliveryState.EXPIRED, "attempts": attempts, "settled_at": at}
         case Verdict.LATER:
             return {"attempts": attempts, "due_at": at + decision.wait}
         case Verdict.HELD:

@@ -15,6 +15,8 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from connector.calls.people import refresh_all
 from connector.click_to_call.dialling import work_dials
+from connector.connections.offers import redeem_offers
+from connector.connections.signing_in import SignInsBySettings
 from connector.db import Unavailable, now
 from connector.delivery import lanes
 from connector.delivery.keepalive import keep_accounts_alive
@@ -30,7 +32,8 @@ from connector.recordings.sweep import sweep
 
 logger = logging.getLogger(__name__)
 
-LANES_AT_ONCE = 8
+LANES_AT_ONCE = 24
+"""An account that does not answer keeps its thread for a whole go: a few of them must not hold up the others' cards."""
 DIALS_AT_ONCE, PLAYS_AT_ONCE = 16, 24
 """Requests to Evrotel at once; one that plays a message lasts as long as the call, so those have their own threads."""
 
@@ -50,6 +53,7 @@ class Worker:
         self._plays = ThreadPoolExecutor(PLAYS_AT_ONCE, thread_name_prefix="play")
         self._playing: set[Future[None]] = set()
         self._dialling = threading.Lock()
+        self._sign_ins = SignInsBySettings(deployment)
 
     def run(self) -> None:
         """Works until `stop` is set, then finishes what is in flight."""
@@ -74,6 +78,8 @@ class Worker:
             (self.renew_leases, 3),
             (self.fetch_recordings, 1),
             (self.dial, 1),
+            (lambda: redeem_offers(deployment), 2),
+            (self._sign_ins.sign_in_all, 2),
             (lambda: refresh_all(deployment), 5),
             (lambda: keep_accounts_alive(deployment), 12 * 3600),
             (lambda: purge(deployment), 3600),
@@ -84,6 +90,7 @@ class Worker:
         self.dial()
         self.dispatch()
         self.fetch_recordings()
+        redeem_offers(self._deployment)
 
     def dial(self) -> None:
         """Has Evrotel asked for the calls that somebody wants."""

@@ -10,6 +10,7 @@ from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response
 
 from connector.connections.check import check_connection
+from connector.connections.offers import offers_of
 from connector.connections.store import Connection, NoSuchConnection
 from connector.deployment import deployment
 from connector.locks import Lock, locked_by
@@ -138,6 +139,7 @@ def _connection_page(connection: Connection, **more: Any) -> str:
             field for field in connection.description.fields if field.required and not connection.values.get(field.key)
         ],
         activity=queries.activity(deployment().database),
+        offers=offers_of(deployment().database, connection.id),
         **more,
     )
 

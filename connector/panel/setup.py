@@ -11,14 +11,23 @@ from flask import Blueprint, Flask, Response
 from flask_bootstrap import Bootstrap5
 
 from connector.locks import Lock, locked_by
-from connector.panel import call_views, connection_views, delivery_views, event_views, labels, live_views, signin_views
+from connector.panel import (
+    call_views,
+    connecting,
+    connection_views,
+    delivery_views,
+    event_views,
+    labels,
+    live_views,
+    signin_views,
+)
 from connector.panel.access import set_up_login
 from connector.panel.headers import set_up_headers
 from connector.panel.language import set_up_language
 from connector.panel.live import LiveBoard
 
 SESSION_SECONDS = 30 * 24 * 3600
-ROOMS = (signin_views, call_views, live_views, delivery_views, event_views, connection_views)
+ROOMS = (signin_views, call_views, live_views, delivery_views, event_views, connection_views, connecting)
 
 
 def register(app: Flask) -> None:

@@ -1,0 +1,397 @@
+"""Ended calls on the timeline: written once each, in as few requests as there can be, and looked for before anything
+that may have been written is written again.
+
+amoCRM itself finds the card by the phone. What it does not know is made by the connection's rule, or waits until an
+employee has accepted the stranger's entry in Unsorted.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from crm_adapters.amocrm import mapping
+from crm_adapters.amocrm.answers import FORBIDDEN, INVALID, SILENCE, items_of, problems_of, worded
+from crm_adapters.amocrm.library import all_of
+from crm_adapters.amocrm.people import client_of, clients_of, leads_of
+from crm_adapters.amocrm.rounds import Round
+from crm_adapters.contract import CARD, Exchange, Telling
+from crm_adapters.errors import AdapterError, Held, NotWanted, Refused, SignInRefused, TryAgain, Unreachable
+from crm_adapters.events import CallEnded, Direction
+
+SENT, WRITTEN = "sent", "written"
+"""In the progress: when the call was last sent (Unix seconds) and what became of that; that the call is there."""
+WITHOUT_USERS, WAITED, GONE = "without_users", "waited", "gone"
+CONTACT_SENT, LEAD_SENT, UNSORTED_SENT = "contact_sent", "lead_sent", "unsorted_sent"
+UNSORTED, CONTACT = "unsorted", "contact"
+"""Notes: the ID of the entry in Unsorted, of the contact that was made for this call."""
+
+STILL_WORKED_ON = 20.0
+"""Seconds in which a request that was never answered may still take effect (the official client waits as long)."""
+NOT_FOUND_STATUS = 263
+"""`Entity not found`, for each call whose phone is on no card (issue 52 of amocrm-api-php)."""
+USER_PATHS = ("responsible_user_id", "created_by", "updated_by", "call_responsible")
+AFTER_ENTRY_WAITS = ((600, 20), (86400, 60), (10**9, 900))
+"""How often a call looks whether the stranger's entry was accepted: by how long ago it ended."""
+CARD_WAITS = ((600, 60), (3 * 3600, 600))
+"""How long a call waits for the card that the employee who talked may still make: then it stays in the journal."""
+UNKNOWN_NUMBER = "the number is on no card, and by the rules none is made"
+NOBODY_TALKED = "nobody answered, and the number is on no card"
+DECLINED = "the caller's entry in Unsorted was declined"
+
+
+def tell_ends(round_: Round, tellings: Sequence[Telling]) -> None:
+    """Writes each ended call once. Sets the outcome of each telling."""
+    told = _Ends(round_)
+    fit = round_.each(tellings, told.is_fit)
+    unwritten = round_.each(fit, told.is_unwritten)
+    ready = round_.each(unwritten, told.knows_whose)
+    told.write(ready)
+    again = round_.each(told.unknown, told.has_new_card)
+    told.unknown = []
+    told.write(again)
+    round_.each(told.unknown, told.waits_for_its_card)
+
+
+class _Ends:
+    """The ended calls of one round. `unknown` are those whose phone is on no card."""
+
+    def __init__(self, round_: Round) -> None:
+        self._round = round_
+        self._amo = round_.amo
+        self._strangers: set[str] = set()
+        self.unknown: list[Telling] = []
+
+    def is_fit(self, telling: Telling) -> bool:
+        if reason := mapping.unfit_reason(_event(telling)):
+            raise NotWanted(reason)
+        return not telling.progress.get(WRITTEN)
+
+    def is_unwritten(self, telling: Telling) -> bool:
+        """Looks for a call that was sent and of which nobody knows what became."""
+        sent = telling.progress.get(SENT)
+        if sent is None:
+            return True
+        if self._is_on_timeline(_event(telling)):
+            telling.progress[WRITTEN] = True
+            return False
+        if sent.get("answered") is None and time.time() - sent["at"] < STILL_WORKED_ON:
+            raise TryAgain("amoCRM may still be writing the call: it is looked for again", maybe_done=True)
+        del telling.progress[SENT]
+        return True
+
+    def _is_on_timeline(self, event: CallEnded) -> bool:
+        for row in clients_of(self._amo, event.client_number):
+            cards = [(row["type"], row["id"]), *(("leads", lead) for lead in reversed(leads_of(row)))]
+            if any(self._has_note(type_, card, event.call_id) for type_, card in cards):
+                return True
+        return False
+
+    def _has_note(self, type_: str, card: int, uniq: str) -> bool:
+        notes = self._amo.rows(f"{type_}/{card}/notes", "notes")
+        filters = (_CallNotes(),)
+        return any(
+            isinstance(note.get("params"), dict) and note["params"].get("uniq") == uniq
+            for note in all_of(notes, filters=filters, order={"id": "desc"})
+        )
+
+    def knows_whose(self, telling: Telling) -> bool:
+        """Finds who is responsible where the extension does not tell."""
+        event = _event(telling)
+        author = mapping.first_active([event.user_id], event.employees)
+        if author is None and CARD not in telling.notes:
+            try:
+                found = client_of(self._amo, event.client_number)
+            except Refused as refusal:
+                if refusal.code == FORBIDDEN:
+                    raise SignInRefused(str(refusal), code=FORBIDDEN) from None
+                found = None
+            if found is not None:
+                telling.notes[CARD] = found.note
+        telling.crm_user_id = author or self._responsible(telling)
+        return True
+
+    def _responsible(self, telling: Telling) -> str | None:
+        event = _event(telling)
+        owner = (telling.notes.get(CARD) or {}).get("user_id")
+        return mapping.first_active([owner, *event.line_user_ids, event.fallback_user_id], event.employees)
+
+    def write(self, tellings: list[Telling]) -> None:
+        """Sends all in one request; those that it refuses for another's fault go again without that one."""
+        queue = [tellings]
+        while queue:
+            batch = queue.pop()
+            self._round.together(batch, lambda each: queue.extend(self._sent(each)))
+
+    def _sent(self, batch: list[Telling]) -> list[list[Telling]]:
+        """The parts of the batch that have to be sent again."""
+        items = {each.event.call_id: self._item(each) for each in batch}
+        for each in batch:
+            each.progress[SENT] = {"at": time.time()}
+        self._round.save(batch)
+        began = time.monotonic()
+        try:
+            body, status = self._amo.post("calls", list(items.values()))
+        except AdapterError as error:
+            self._not_answered(batch, items, error, began)
+            return []
+        for each in batch:
+            text = f"{status} {json.dumps(_part(body, each.event.call_id), ensure_ascii=False)}"
+            self._note(each, items[each.event.call_id], text, began)
+        return self._judged(batch, body, status)
+
+    def _not_answered(self, batch: list[Telling], items: Mapping[str, Any], error: AdapterError, began: float) -> None:
+        for each in batch:
+            self._note(each, items[each.event.call_id], f"{type(error).__name__}: {error}", began)
+            if not error.maybe_done:
+                del each.progress[SENT]
+            elif error.code != SILENCE:
+                each.progress[SENT]["answered"] = error.code or "broken"
+        if isinstance(error, Refused) and error.code == FORBIDDEN:
+            error = SignInRefused(str(error), code=FORBIDDEN)
+        self._round.fail(batch, error)
+
+    def _note(self, telling: Telling, item: Any, answer: str, began: float) -> None:
+        asked, said = self._amo.masked({"POST calls": item}), self._amo.masked(answer)
+        milliseconds = round((time.monotonic() - began) * 1000)
+        telling.exchanges.append(Exchange(request=asked, answer=said, milliseconds=milliseconds))
+
+    def _item(self, telling: Telling) -> dict[str, Any]:
+        event = _event(telling)
+        if telling.progress.get(WITHOUT_USERS):
+            return mapping.call_item(event, author=None, responsible=None)
+        author, responsible = self._users(telling)
+        return mapping.call_item(event, author=author, responsible=responsible)
+
+    def _users(self, telling: Telling) -> tuple[int | None, int | None]:
+        event = _event(telling)
+        author = mapping.user_number(mapping.first_active([event.user_id], event.employees))
+        return author, mapping.user_number(telling.crm_user_id)
+
+    def _judged(self, batch: list[Telling], body: Any, status: int) -> list[list[Telling]]:
+        """Settles each call by its own `request_id`; returns what is to be sent again."""
+        accepted = {_request_id(row, batch): row for row in items_of(body, "calls")}
+        errors = body.get("errors") if isinstance(body, dict) else None
+        refused = {_request_id(row, batch): row for row in errors or () if isinstance(row, dict)}
+        invalid = {_request_id({"request_id": key}, batch): value for key, value in problems_of(body).items()}
+        again: list[Telling] = []
+        for each in batch:
+            key = each.event.call_id
+            if key in accepted:
+                each.progress[WRITTEN] = True
+            elif key in refused:
+                del each.progress[SENT]
+                self._refused(each, refused[key])
+            elif key in invalid:
+                del each.progress[SENT]
+                again += self._invalid(each, invalid[key])
+            elif status == 400:
+                del each.progress[SENT]
+                again.append(each)
+            else:
+                each.progress[SENT]["answered"] = "left out"
+                each.error = TryAgain("amoCRM's answer leaves this call out", maybe_done=True)
+        if status == 400 and again == batch:
+            return self._halved(batch, body)
+        return [again] if again else []
+
+    def _refused(self, telling: Telling, row: Mapping[str, Any]) -> None:
+        if row.get("status") == NOT_FOUND_STATUS:
+            self.unknown.append(telling)
+        else:
+            telling.error = Refused(f"amoCRM refused the call: {row.get('detail') or row.get('title') or '?'}")
+
+    def _invalid(self, telling: Telling, problems: list[Mapping[str, Any]]) -> list[Telling]:
+        """A user whom the account does not have must not cost the call; all else is a mistake of ours."""
+        about_users = all(str(each.get("path")).rpartition(".")[2] in USER_PATHS for each in problems)
+        if problems and about_users and not telling.progress.get(WITHOUT_USERS):
+            telling.progress[WITHOUT_USERS] = True
+            return [telling]
+        telling.error = Refused(f"amoCRM refused the call: {worded(problems)}")
+        return []
+
+    def _halved(self, batch: list[Telling], body: Any) -> list[list[Telling]]:
+        """The whole request was refused and nobody said why: the guilty one is found by halves."""
+        if len(batch) == 1:
+            if not batch[0].progress.get(WITHOUT_USERS) and _names_user(self._item(batch[0])):
+                batch[0].progress[WITHOUT_USERS] = True
+                return [batch]
+            detail = body.get("detail") if isinstance(body, dict) else ""
+            batch[0].error = Refused(f"amoCRM refused the call: {self._amo.masked(detail or '?')[:300]}", code=INVALID)
+            return []
+        middle = len(batch) // 2
+        return [batch[:middle], batch[middle:]]
+
+    def has_new_card(self, telling: Telling) -> bool:
+        """What is done for a phone on no card, by the rules; whether there is a card now that the call belongs to."""
+        event, notes = _event(telling), telling.notes
+        if notes.get(CONTACT):
+            raise TryAgain("amoCRM does not find the new contact yet")
+        if event.client_number in self._strangers:
+            raise Held("an earlier call of the same stranger goes first", retry_after=1.0)
+        self._strangers.add(event.client_number)
+        if notes.get(UNSORTED):
+            return False  # made by an earlier try of this very call, which it tells
+        if entry := next((kept[UNSORTED] for kept in event.earlier_notes() if kept.get(UNSORTED)), None):
+            self._wait_for(telling, str(entry))
+        if not event.create_customer:
+            self._leave(event)
+        if event.direction is Direction.INCOMING and self._amo.info().has_unsorted:
+            self._put_into_unsorted(telling)
+            return False
+        if event.direction is Direction.OUTGOING and not mapping.was_answered(event):
+            raise NotWanted(NOBODY_TALKED)
+        self._make_contact(telling)
+        return True
+
+    def waits_for_its_card(self, telling: Telling) -> bool:
+        """The new contact is there, and amoCRM does not find it by its phone yet."""
+        del telling
+        raise TryAgain("amoCRM does not find the new contact yet")
+
+    def _wait_for(self, telling: Telling, entry: str) -> None:
+        """Holds the call while the stranger's entry waits in Unsorted; one that was declined holds nothing."""
+        event, progress = _event(telling), telling.progress
+        ago = (datetime.now(UTC) - event.ended_at).total_seconds()
+        wait = next(seconds for until, seconds in AFTER_ENTRY_WAITS if ago < until)
+        if self._is_in_unsorted(entry):
+            progress[WAITED] = True
+            raise Held("the caller's entry in Unsorted has to be accepted first", retry_after=wait)
+        if not progress.get(GONE):
+            progress[GONE] = True  # accepted just now, perhaps, and not found by its phone yet
+            raise Held("the caller's entry is not in Unsorted any more", retry_after=AFTER_ENTRY_WAITS[0][1])
+        if progress.get(WAITED):
+            raise NotWanted(DECLINED)
+
+    def _is_in_unsorted(self, entry: str) -> bool:
+        """Whether the entry still waits; where amoCRM does not say, it is taken to."""
+        try:
+            rows = all_of(self._amo.rows("leads/unsorted", "unsorted"), filters=(_SipEntries(),))
+            return any(str(row.get("uid")) == entry for row in rows)
+        except Refused:
+            return True
+
+    def _leave(self, event: CallEnded) -> None:
+        """No card is to be made: an employee who has talked may still make one, then the call is there."""
+        ago = (datetime.now(UTC) - event.ended_at).total_seconds()
+        wait = next((seconds for until, seconds in CARD_WAITS if ago < until), None)
+        if mapping.was_answered(event) and wait is not None:
+            raise Held(UNKNOWN_NUMBER, retry_after=wait)
+        raise NotWanted(UNKNOWN_NUMBER)
+
+    def _put_into_unsorted(self, telling: Telling) -> None:
+        """The entry brings its call along; one that may be there already is looked for, as its `uniq` is compared."""
+        event, progress = _event(telling), telling.progress
+        if progress.get(UNSORTED_SENT) and (entry := self._entry_of(event)):
+            telling.notes[UNSORTED] = entry
+            return
+        again = bool(progress.get(UNSORTED_SENT))
+        progress[UNSORTED_SENT] = True
+        self._round.save([telling])
+        author, _ = self._users(telling)
+        item = mapping.unsorted_item(
+            event, connection=self._amo.account.connection, author=author, language=self._amo.account.language
+        )
+        try:
+            made = self._amo.made("leads/unsorted/sip", item)
+        except Refused as refusal:
+            if again:  # amoCRM takes no second entry of the same `uniq`: the first one was made
+                telling.notes[UNSORTED] = event.call_id
+                return
+            del progress[UNSORTED_SENT]
+            self._amo.info(fresh=True)  # perhaps Unsorted was switched off just now
+            raise TryAgain(str(refusal), code=refusal.code) from refusal
+        except AdapterError as error:
+            if not error.maybe_done:
+                del progress[UNSORTED_SENT]
+            raise
+        telling.notes[UNSORTED] = str(made.get("uid") or event.call_id)
+
+    def _entry_of(self, event: CallEnded) -> str | None:
+        """The entry that an earlier try made for this very call."""
+        try:
+            for row in all_of(self._amo.rows("leads/unsorted", "unsorted"), filters=(_SipEntries(),)):
+                metadata = row.get("metadata")
+                if isinstance(metadata, dict) and metadata.get("uniq") == event.call_id:
+                    return str(row.get("uid"))
+        except Refused:
+            pass
+        return None
+
+    def _make_contact(self, telling: Telling) -> None:
+        event, progress = _event(telling), telling.progress
+        author, responsible = self._users(telling)
+        found = client_of(self._amo, event.client_number, fresh=True) if progress.get(CONTACT_SENT) else None
+        if found is None:
+            progress[CONTACT_SENT] = True
+            self._round.save([telling])
+            item = mapping.contact_item(event, author=author, responsible=responsible)
+            contact_id = self._made(telling, "contacts", item, CONTACT_SENT)
+        else:
+            contact_id = found.id
+        if self._wants_lead(event) and not (found and found.leads):
+            progress[LEAD_SENT] = True
+            self._round.save([telling])
+            language = self._amo.account.language
+            item = mapping.lead_item(event, contact_id, responsible=author or responsible, language=language)
+            self._made(telling, "leads", item, LEAD_SENT)
+        telling.notes[CONTACT] = contact_id
+        user_id = str(author or responsible or "") or None
+        telling.notes[CARD] = {"type": "contacts", "id": contact_id, "name": event.client_number, "user_id": user_id}
+
+    def _wants_lead(self, event: CallEnded) -> bool:
+        wanted = self._amo.account.settings.get("amocrm_new_lead", "") != "no"
+        return wanted and event.direction is Direction.INCOMING
+
+    def _made(self, telling: Telling, path: str, item: Mapping[str, Any], mark: str) -> int:
+        try:
+            made = self._amo.made(path, item)
+        except AdapterError as error:
+            if not error.maybe_done:
+                del telling.progress[mark]
+            raise
+        if not isinstance(made.get("id"), int):
+            raise Unreachable("amoCRM does not say what it made", maybe_done=True)
+        return int(made["id"])
+
+
+class _CallNotes:
+    """The library's filter for notes of calls."""
+
+    def _as_params(self) -> dict[str, str]:
+        return {"filter[note_type]": "call_in,call_out"}
+
+
+class _SipEntries:
+    """The library's filter for entries of telephony in Unsorted."""
+
+    def _as_params(self) -> dict[str, str]:
+        return {"filter[category][]": "sip"}
+
+
+def _event(telling: Telling) -> CallEnded:
+    assert isinstance(telling.event, CallEnded)  # noqa: S101 - tell_ends gets no others; for the type checker
+    return telling.event
+
+
+def _request_id(row: Mapping[str, Any], batch: Sequence[Telling]) -> str:
+    """The call that a row of the answer is about; amoCRM counts the items from 0 where it knows no ID of ours."""
+    said = str(row.get("request_id"))
+    known = {each.event.call_id for each in batch}
+    if said not in known and said.isdecimal() and int(said) < len(batch):
+        return batch[int(said)].event.call_id
+    return said
+
+
+def _names_user(item: Mapping[str, Any]) -> bool:
+    return any(path in item for path in USER_PATHS)
+
+
+def _part(body: Any, call_id: str) -> Any:
+    """What of the answer is about one call; all of it where that can't be told."""
+    rows = [*items_of(body, "calls"), *((body.get("errors") or ()) if isinstance(body, dict) else ())]
+    mine = [row for row in rows if isinstance(row, dict) and str(row.get("request_id")) == call_id]
+    return mine or body

@@ -1,0 +1,35 @@
+"""The request budget: 7 in a second for each integration in an account and for our address (Kommo docs, Limitations).
+
+Two buckets, shared by all processes: whoever insists is refused everything until the support unblocks the address.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from crm_adapters.contract import Account, Priority
+from crm_adapters.errors import NotSent
+
+# Of any second at most burst + rate requests go: 7, and 6 where no phone waits.
+BURST: Mapping[Priority, float] = {Priority.START: 3, Priority.BACKGROUND: 2}
+PER_SECOND = 3.9
+ADDRESS = "amocrm-address"
+
+
+def wait_turn(account: Account, url: str, priority: Priority, deadline: float) -> None:
+    """Waits for a request's turn until `deadline` (monotonic seconds). Raises NotSent where it does not come."""
+    for key in (bucket_of(url), ADDRESS):
+        while (wait := account.limiter.take(key, burst=BURST[priority], per_second=PER_SECOND)) > 0:
+            if time.monotonic() + wait >= deadline:
+                raise NotSent("the time was up before a request's turn came")
+            time.sleep(wait)
+
+
+def spent(account: Account, url: str) -> None:
+    """amoCRM said that the budget is spent."""
+    account.limiter.fill(bucket_of(url), burst=BURST[Priority.START])
+
+
+def bucket_of(url: str) -> str:
+    return f"amocrm:{url}"

@@ -1,0 +1,55 @@
+"""Tells many events step by step; what concerns the account as a whole ends the round for all that have to wait."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable
+
+from crm_adapters.amocrm.client import AmoAccount
+from crm_adapters.contract import Save, Telling
+from crm_adapters.errors import AccountTrouble, AdapterError, NotSent, SignInRefused
+
+
+class Round:
+    """One go at an account. A telling is settled by an error of its own, or by having no step left."""
+
+    def __init__(self, amo: AmoAccount, save: Save) -> None:
+        self.amo = amo
+        self.save = save
+        self._trouble: AdapterError | None = None
+
+    def each(self, tellings: Iterable[Telling], step: Callable[[Telling], bool]) -> list[Telling]:
+        """Takes a step with each; returns those for which it says that there is more to do."""
+        return [telling for telling in tellings if self._stepped(telling, step)]
+
+    def together(self, tellings: list[Telling], step: Callable[[list[Telling]], None]) -> None:
+        """Takes one step with all of them, which sets the errors of each itself."""
+        if self._trouble is not None:
+            self.give_up(tellings)
+        elif tellings:
+            step(tellings)
+
+    def fail(self, tellings: Iterable[Telling], error: AdapterError) -> None:
+        """A request for all of these failed; where that concerns the account nothing more is asked in this round."""
+        for telling in tellings:
+            telling.error = copy.copy(error)
+        if isinstance(error, AccountTrouble | SignInRefused | NotSent):
+            self._trouble = error
+
+    def give_up(self, tellings: Iterable[Telling]) -> None:
+        """These had no turn: as the round ended, and certainly nothing of them was sent."""
+        for telling in tellings:
+            telling.error = copy.copy(self._trouble)
+            if telling.error is not None:
+                telling.error.maybe_done = False
+
+    def _stepped(self, telling: Telling, step: Callable[[Telling], bool]) -> bool:
+        if self._trouble is not None:
+            self.give_up([telling])
+            return False
+        try:
+            with self.amo.listening(telling):
+                return step(telling)
+        except AdapterError as error:
+            self.fail([telling], error)
+            return False

@@ -14,9 +14,11 @@ from werkzeug.serving import make_server
 from connector.app import create_app
 from connector.connections.check import check_connection
 from connector.delivery.worker import Worker
+from connector.connections.one_use import new_state
 from connector.deployment import Deployment
 from migrations import schema
 from tests.conftest import make_settings
+from tests.emulators.amocrm import AmoCRM
 from tests.emulators.bitrix24 import Bitrix24
 from tests.emulators.evrotel import Transmitter
 from tests.running import free_port
@@ -24,19 +26,14 @@ from tests.running import free_port
 TOKEN = "G7bng65jYk8GF294"
 
 
-class Served:
-    """One deployment on SQLite with a connection `acme` to an emulated portal."""
+class ServedHere:
+    """One deployment on SQLite with a connection `acme`."""
 
-    def __init__(self, folder: Path, portal: Bitrix24, **changes: object) -> None:
-        self.port = free_port()
+    def __init__(self, folder: Path, *, port: int | None = None, **changes: object) -> None:
+        self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.portal = portal
         settings = make_settings(
-            f"sqlite:///{folder / 'connector.db'}",
-            folder / "instance",
-            public_url=self.url,
-            bitrix24_oauth_url=portal.oauth_url,
-            **changes,
+            f"sqlite:///{folder / 'connector.db'}", folder / "instance", public_url=self.url, **changes
         )
         self.deployment = Deployment(settings)
         schema.upgrade(self.deployment.database.engine)
@@ -62,6 +59,26 @@ class Served:
         self._threads.append(threading.Thread(target=worker.run))
         self._threads[-1].start()
 
+    def set(self, **values: str) -> None:
+        """Changes the connection's settings."""
+        self.deployment.connections.set("acme", values)
+
+    def transmitter(self) -> Transmitter:
+        return Transmitter(f"{self.url}/evrotel/acme/events", TOKEN)
+
+    def check(self) -> list[Any]:
+        """The findings of `connector connection check`."""
+        found = check_connection(self.deployment, self.deployment.connections.get("acme"))
+        return [finding.worded() for finding in found]
+
+
+class Served(ServedHere):
+    """Its connection is to an emulated portal."""
+
+    def __init__(self, folder: Path, portal: Bitrix24, **changes: object) -> None:
+        self.portal = portal
+        super().__init__(folder, bitrix24_oauth_url=portal.oauth_url, **changes)
+
     def connect(self, **values: str) -> None:
         """Adds the connection; its application is not installed yet."""
         application = {
@@ -71,10 +88,6 @@ class Served:
             "bitrix24_client_secret": self.portal.client_secret,
         }
         self.deployment.connections.add("acme", "bitrix24", application | values)
-
-    def set(self, **values: str) -> None:
-        """Changes the connection's settings."""
-        self.deployment.connections.set("acme", values)
 
     def open(self, door: str = "install", user_id: int = 1, **overrides: Any) -> requests.Response:
         """What the browser of a portal's user posts into the application's frame."""
@@ -87,10 +100,23 @@ class Served:
         self.portal.install_finish()
         return page
 
-    def transmitter(self) -> Transmitter:
-        return Transmitter(f"{self.url}/evrotel/acme/events", TOKEN)
 
-    def check(self) -> list[Any]:
-        """The findings of `connector connection check`."""
-        found = check_connection(self.deployment, self.deployment.connections.get("acme"))
-        return [finding.worded() for finding in found]
+class ServedAmoCRM(ServedHere):
+    """Its connection is to an emulated account of amoCRM, which knows the redirect link `{url}/amocrm/acme/callback`."""
+
+    def connect(self, amo: AmoCRM, **values: str) -> None:
+        """Adds the connection, signed in to nothing yet."""
+        integration = {
+            "evrotel_token": TOKEN,
+            "evrotel_billcode": "20558",
+            "amocrm_client_id": amo.client_id,
+            "amocrm_client_secret": amo.client_secret,
+        }
+        self.deployment.connections.add("acme", "amocrm", integration | values)
+
+    def sign_in(self, amo: AmoCRM) -> requests.Response:
+        """An administrator of ours went to the consent page, and comes back."""
+        here = self.deployment
+        state = new_state(here.database, here.connections.get("acme").id)
+        query = amo.callback_query(state=state)
+        return requests.get(f"{self.url}/amocrm/acme/callback", params=query, timeout=30)

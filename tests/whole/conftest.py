@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.emulators.amocrm import AmoCRM
 from tests.emulators.bitrix24 import Bitrix24
 from tests.emulators.evrotel import Recordings, WebApps
-from tests.running import Installation
+from tests.running import Installation, free_port
 from tests.served import Served
+from tests.whole.amocrm import Account
 
 
 @pytest.fixture
@@ -65,3 +67,24 @@ def served(tmp_path: Path, portal: Bitrix24, recordings: Recordings, evrotel_app
         served.work()
         yield served
     assert portal.violations == []
+
+
+@pytest.fixture
+def amo() -> Iterator[AmoCRM]:
+    """An account whose integration's redirect link is at a free port."""
+    with AmoCRM(redirect_uri=f"http://127.0.0.1:{free_port()}/amocrm/acme/callback") as amo:
+        amo.add_contact("Olena Client", "+380987858227", responsible=9)
+        yield amo
+
+
+@pytest.fixture
+def account(tmp_path: Path, amo: AmoCRM, recordings: Recordings, evrotel_apps: WebApps) -> Iterator[Account]:
+    """Web and worker in this process, the account connected; what an emulator swallows must not have happened."""
+    urls = {"evrotel_api_url": evrotel_apps.url, "evrotel_dial_url": evrotel_apps.dial_url}
+    with Account(tmp_path, port=int(amo.redirect_uri.split(":")[2].partition("/")[0]), **urls) as account:
+        account.amo = amo
+        account.connect(amo, extensions="101=8", evrotel_recordings_url=recordings.url)
+        assert account.sign_in(amo).status_code == 200
+        account.work()
+        yield account
+    assert amo.violations == []

@@ -8,7 +8,7 @@ import platform
 import time
 from collections.abc import Callable
 
-from benchmarks import answer, burst, drain, memory, starts
+from benchmarks import answer, burst, drain, memory, mp3, starts
 
 BENCHMARKS: dict[str, Callable[[], None]] = {
     "starts": starts.measure,
@@ -16,6 +16,7 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "memory": memory.measure,
     "burst": burst.measure,
     "drain": drain.measure,
+    "mp3": mp3.measure,
 }
 
 

@@ -69,6 +69,9 @@ class Description:
     """Whether settings alone may sign in to an account, without a consent or an installation."""
     widget: str = ""
     """What its archive of scripts for the CRM's pages is called, such as widget.zip; empty where there is none."""
+    needs_mp3: bool = False
+    """Whether its player takes nothing but MP3: recordings are made into it, and links end in `.mp3` from the first
+    moment."""
 
 
 class Priority(StrEnum):

@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from connector.deployment import Deployment
 from connector.models import Recording
-from connector.recordings.jobs import ensure_file
+from connector.recordings.files import ensure_file
 from crm_adapters.errors import Refused, TryAgain
 
 CONTENT_SECONDS = 15.0

@@ -10,7 +10,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 
 import requests
 
-from connector.recordings.links import EXTENSIONS
+from connector.recordings.links import EXTENSIONS, MPEG
 from connector.recordings.wav import what_is_missing
 from crm_adapters.http import BodyTooLarge, DeadlinePassed, ForbiddenAddress, guarded_session, iter_capped
 
@@ -55,6 +55,9 @@ class Impossible:
 
 
 Outcome = Ready | NotYet | Impossible
+
+MakeMP3 = Callable[[Path, Path], bool]
+"""Writes the first file's sound into the second as MP3. False where it can't be decoded; raises OSError."""
 
 
 def recording_address(recfile: str, base: str) -> str:
@@ -118,7 +121,7 @@ def audio_type(head: bytes) -> str | None:
     if head[:4] == b"OggS":
         return "audio/ogg"
     if head[:3] == b"ID3" or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xE6 == 0xE2):
-        return "audio/mpeg"
+        return MPEG
     return None
 
 
@@ -130,12 +133,15 @@ def fetch(
     allow_local: bool,
     seconds: float = FETCH_SECONDS,
     whole: bool = True,
+    make_mp3: MakeMP3 | None = None,
 ) -> Outcome:
     """Brings a recording here as `target` plus the extension of its format. Never half an answer; raises nothing.
 
-    With `whole` a WAV file that the PBX is still writing is NotYet; without it what there is counts.
+    With `whole` a WAV file that the PBX is still writing is NotYet; without it what there is counts. With `make_mp3`
+    any other format becomes MP3, but for what can't be decoded: that is kept as it came.
     """
     give_up = time.monotonic() + seconds
+    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
         address = recording_address(recfile, base)
         with (
@@ -144,11 +150,14 @@ def fetch(
         ):
             if response.status_code != 200:
                 return NotYet(reason=f"the recordings host answered {response.status_code}")
-            return _keep(response, target, give_up, whole=whole)
+            size = _download(response, part, give_up)
+        return _keep(part, size, target, whole=whole, make_mp3=make_mp3)
     except (ForbiddenAddress, BodyTooLarge, ValueError) as error:
         return Impossible(reason=str(error))
     except (requests.RequestException, DeadlinePassed, OSError) as error:
         return NotYet(reason=f"{type(error).__name__}: {error}")
+    finally:
+        part.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -182,24 +191,36 @@ def _redirected(base: str, address: str, location: str) -> str:
         raise requests.TooManyRedirects(f"redirected to {error}") from None
 
 
-def _keep(response: requests.Response, target: Path, give_up: float, *, whole: bool) -> Outcome:
-    """Writes the body beside its place and moves it there in one step once it is whole, audio and on the disk."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+def _download(response: requests.Response, part: Path, give_up: float) -> int:
+    """Writes the body until it is on the disk; how many bytes."""
+    part.parent.mkdir(parents=True, exist_ok=True)
+    with part.open("xb") as file:
+        size = sum(file.write(piece) for piece in iter_capped(response, MOST_BYTES, give_up))
+        file.flush()
+        os.fsync(file.fileno())
+    return size
+
+
+def _keep(part: Path, size: int, target: Path, *, whole: bool, make_mp3: MakeMP3 | None) -> Outcome:
+    """Moves what came to its place in one step, once it is whole, audio and, where it has to be, MP3."""
+    with part.open("rb") as file:
+        content_type = audio_type(file.read(12))
+        missing = what_is_missing(file, size) if whole else None
+    if content_type is None:
+        return NotYet(reason=f"no audio came but {size} bytes of something else")
+    if missing:
+        return NotYet(reason=f"the file is still being written: {missing}")
+    if make_mp3 is None or content_type == MPEG:
+        return _placed(part, target, content_type)
+    made = part.with_suffix(".mp3.part")  # nobody else's name: two who fetch the same recording don't meet
     try:
-        with part.open("xb") as file:
-            size = sum(file.write(piece) for piece in iter_capped(response, MOST_BYTES, give_up))
-            file.flush()
-            os.fsync(file.fileno())
-        with part.open("rb") as file:
-            content_type = audio_type(file.read(12))
-            missing = what_is_missing(file, size) if whole else None
-        if content_type is None:
-            return NotYet(reason=f"no audio came but {size} bytes of something else")
-        if missing:
-            return NotYet(reason=f"the file is still being written: {missing}")
-        path = target.with_name(f"{target.name}.{EXTENSIONS[content_type]}")
-        part.replace(path)
-        return Ready(path=path, content_type=content_type, size=size)
+        return _placed(made, target, MPEG) if make_mp3(part, made) else _placed(part, target, content_type)
     finally:
-        part.unlink(missing_ok=True)
+        made.unlink(missing_ok=True)
+
+
+def _placed(made: Path, target: Path, content_type: str) -> Ready:
+    path = target.with_name(f"{target.name}.{EXTENSIONS[content_type]}")
+    size = made.stat().st_size
+    made.replace(path)
+    return Ready(path=path, content_type=content_type, size=size)

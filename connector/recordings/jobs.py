@@ -7,23 +7,22 @@ late changes nothing, because a recording is settled only by the owner of its le
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, func, or_, select, update
+from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy import Connection as SQLConnection
 
-from connector.connections.store import Connection
 from connector.db import Database, now
 from connector.deployment import Deployment
 from connector.log import about
 from connector.models import Delivery, DeliveryKind, DeliveryState, Recording, RecordingState
-from connector.recordings.fetch import FETCH_SECONDS, Impossible, NotYet, Outcome, Ready, fetch
+from connector.recordings.fetch import Impossible, NotYet, Ready
+from connector.recordings.files import bring, to_mp3
+from connector.recordings.links import plays_only_mp3
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +34,6 @@ PATIENT_TRIES = 8
 """After so many tries, nine minutes, a file that is half by its own header is not going to grow: it is taken as is."""
 _HELD: set[tuple[str, str]] = set()
 """Owners of this process, and the calls whose recordings they are fetching or about to."""
-_ON_DEMAND = [threading.Lock() for _ in range(64)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +131,14 @@ def fetch_one(deployment: Deployment, job: RecordingJob) -> None:
     if connection is None:
         return  # removed, and the recording with it
     try:
-        outcome = _fetched(deployment, connection, job.call_id, job.recfile, whole=job.attempts < PATIENT_TRIES)
+        outcome = bring(
+            deployment,
+            connection,
+            job.call_id,
+            job.recfile,
+            whole=job.attempts < PATIENT_TRIES,
+            make_mp3=partial(to_mp3, job.call_id) if plays_only_mp3(connection.crm) else None,
+        )
     except Exception as error:  # whatever it was, the recording has its schedule and others go on
         log.exception("a recording could not be fetched", extra=about(job.call_id))
         outcome = NotYet(reason=f"{type(error).__name__}: {error}")
@@ -141,54 +146,6 @@ def fetch_one(deployment: Deployment, job: RecordingJob) -> None:
         _settle_ready(deployment, job, outcome)
     else:
         _settle_without(deployment.database, job, outcome)
-
-
-def ensure_file(deployment: Deployment, recording: Row[Any] | Recording, seconds: float = FETCH_SECONDS) -> Path | None:
-    """The file of a ready recording on this machine, fetched again where another machine has it or a disk was lost.
-
-    None where it can't be had within `seconds`.
-    """
-    if recording.state != RecordingState.READY or recording.path is None:
-        return None
-    path = deployment.settings.instance / recording.path
-    with _ON_DEMAND[hash(recording.call_id) % len(_ON_DEMAND)]:  # a player asks for several ranges at once
-        if path.is_file():
-            return path
-        connection = deployment.connections.by_id(recording.connection_id)
-        if connection is None:
-            return None
-        outcome = _fetched(deployment, connection, recording.call_id, recording.recfile, seconds)
-    if isinstance(outcome, Ready):
-        return outcome.path
-    log.warning("a recording could not be fetched again: %s", outcome.reason, extra=about(recording.call_id))
-    return None
-
-
-def relative_target(connection_id: int, call_id: str) -> Path:
-    """Where a recording is kept, without its extension, under the instance's directory.
-
-    A call's ID begins with its time and ends at random: the end spreads the files over 256 directories.
-    """
-    return Path("recordings") / str(connection_id) / call_id[-2:] / call_id
-
-
-def _fetched(
-    deployment: Deployment,
-    connection: Connection,
-    call_id: str,
-    recfile: str,
-    seconds: float = FETCH_SECONDS,
-    *,
-    whole: bool = False,
-) -> Outcome:
-    return fetch(
-        recfile,
-        connection.get("evrotel_recordings_url"),
-        deployment.settings.instance / relative_target(connection.id, call_id),
-        allow_local=deployment.settings.allow_local_addresses,
-        seconds=seconds,
-        whole=whole,
-    )
 
 
 def _due(moment: datetime) -> ColumnElement[bool]:

@@ -19,13 +19,22 @@ from sqlalchemy import Row, or_, select, update
 from connector.calls.numbers import normal_number
 from connector.db import Database, now
 from connector.deployment import Deployment
-from connector.models import Call, Delivery, DeliveryKind, DeliveryState, Recording, RecordingState
+from connector.models import Call, Connection, Delivery, DeliveryKind, DeliveryState, Recording, RecordingState
+from crm_adapters.registry import DESCRIPTIONS
 
-EXTENSIONS = {"audio/mpeg": "mp3", "audio/wav": "wav", "audio/ogg": "ogg"}
+MPEG = "audio/mpeg"
+EXTENSIONS = {MPEG: "mp3", "audio/wav": "wav", "audio/ogg": "ogg"}
 """The extension of a kept file by its content type."""
 
 _MAC_LENGTH = 43  # 32 bytes as base64 without padding
 _WITHOUT_LINK = {RecordingState.MISSING, RecordingState.FORGOTTEN}
+_CRM = (
+    select(Connection.crm)
+    .where(Connection.id == Recording.connection_id)
+    .correlate(Recording)
+    .scalar_subquery()
+    .label("crm")
+)
 
 
 def link_url(deployment: Deployment, call_id: str) -> str | None:
@@ -35,7 +44,7 @@ def link_url(deployment: Deployment, call_id: str) -> str | None:
 
 
 def link_path(deployment: Deployment, call_id: str) -> str | None:
-    """`/recordings/{signed}.wav`; None where the call has no recording, or none any more, or its link was revoked."""
+    """`/recordings/{signed}.wav` or `.mp3`; None where the call has no recording (any more) or its link was revoked."""
     with deployment.database.read() as db:
         row = db.execute(select(*LINK_COLUMNS).where(Recording.call_id == call_id)).mappings().first()
     return None if row is None else signed_path(deployment.settings.secret_keys, **row)
@@ -47,6 +56,7 @@ LINK_COLUMNS = (
     Recording.revoked_at,
     Recording.recfile,
     Recording.content_type,
+    _CRM,
 )
 """What `signed_path` needs of a recording: for those who read many calls in one query."""
 
@@ -59,22 +69,33 @@ def signed_path(
     revoked_at: datetime | None,
     recfile: str | None,
     content_type: str | None,
+    crm: str | None,
 ) -> str | None:
     """The path of a recording's link, None where it has none."""
     if link_nonce is None or revoked_at is not None or state in _WITHOUT_LINK:
         return None
-    extension = EXTENSIONS.get(content_type or "") or promised_extension(recfile or "")
+    extension = EXTENSIONS.get(content_type or "") or promised_extension(recfile or "", crm)
     return f"/recordings/{link_nonce}{_mac(keys[0], link_nonce)}.{extension}"
 
 
-def promised_extension(recfile: str) -> str:
-    """The format that Evrotel's file name speaks of: what a link ends in before the file itself was seen."""
+def plays_only_mp3(crm: str | None) -> bool:
+    """Whether recordings are made into MP3 for this CRM."""
+    description = DESCRIPTIONS.get(crm or "")
+    return description is not None and description.needs_mp3
+
+
+def promised_extension(recfile: str, crm: str | None) -> str:
+    """What a link ends in before the file itself was seen: MP3 where the CRM plays nothing else, else the format that
+    Evrotel's file name speaks of."""
+    if plays_only_mp3(crm):
+        return EXTENSIONS[MPEG]
     suffix = recfile.rpartition(".")[2].lower()
     return suffix if suffix in EXTENSIONS.values() else "wav"
 
 
 def call_of(deployment: Deployment, signed: str) -> Row[Any] | None:
-    """The recording (a row of all its columns) that a link leads to; None where it is unknown, altered or revoked."""
+    """The recording that a link leads to, as a row of all its columns and `crm`; None where it is unknown, altered or
+    revoked."""
     nonce, mac = signed[:-_MAC_LENGTH], signed[-_MAC_LENGTH:]
     # All keys are tried whichever fits, so that the time tells nothing.
     fits = [hmac.compare_digest(mac.encode(), _mac(key, nonce).encode()) for key in deployment.settings.secret_keys]
@@ -82,7 +103,9 @@ def call_of(deployment: Deployment, signed: str) -> Row[Any] | None:
         return None
     with deployment.database.read() as db:
         return db.execute(
-            select(*Recording.__table__.columns).where(Recording.link_nonce == nonce, Recording.revoked_at.is_(None))
+            select(Recording.__table__)
+            .add_columns(_CRM)
+            .where(Recording.link_nonce == nonce, Recording.revoked_at.is_(None))
         ).first()
 
 

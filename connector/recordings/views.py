@@ -12,7 +12,7 @@ from connector.deployment import deployment
 from connector.locks import Lock, locked_by
 from connector.models import RecordingState
 from connector.recordings import links
-from connector.recordings.jobs import ensure_file
+from connector.recordings.files import ensure_file
 
 logger = logging.getLogger(__name__)
 
@@ -48,8 +48,8 @@ def _answer(signed: str, extension: str) -> Response:
     if found is None:
         return _not_found()
     kept = links.EXTENSIONS.get(found.content_type)
-    # A link that was given before the file was seen ends as Evrotel's name does, and stays good.
-    if extension not in {kept, links.promised_extension(found.recfile)}:
+    # A link that was given before the file was seen stays good, whatever came: the content type is the file's own.
+    if extension not in {kept, links.promised_extension(found.recfile, found.crm)}:
         return _not_found()
     if found.state == RecordingState.PENDING:
         return _later()

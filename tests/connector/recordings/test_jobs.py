@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 from connector.db import now
 from connector.deployment import Deployment
 from connector.models import DeliveryState, RecordingState
-from connector.recordings import jobs
+from connector.recordings import files, jobs
 from connector.recordings.links import link_path, purge_number
 from tests.conftest import MakeDeployment
 from tests.connector.recordings.rows import (
@@ -170,7 +170,7 @@ def test_a_bug_costs_one_try_not_the_recording(deployment: Deployment, monkeypat
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("unforeseen")
 
-    monkeypatch.setattr(jobs, "fetch", fail)
+    monkeypatch.setattr(files, "fetch", fail)
     call_id = add_recording(deployment, add_connection(deployment))
     fetch_due(deployment)
     recording = recording_of(deployment, call_id)
@@ -184,12 +184,12 @@ def test_a_file_on_another_machine_is_fetched_here_too(make_deployment: MakeDepl
     fetch_due(here)
     recording = recording_of(there, call_id)
     (there.settings.instance / recording.path).unlink()
-    path = jobs.ensure_file(there, recording)
+    path = files.ensure_file(there, recording)
     assert path is not None
     assert path.read_bytes() == content
     path.unlink()
     host.remove(RECFILE)
-    assert jobs.ensure_file(there, recording) is None
+    assert files.ensure_file(there, recording) is None
     assert recording_of(there, call_id).state == "ready"
 
 

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from connector.deployment import Deployment
-from connector.recordings.jobs import relative_target
+from connector.recordings.files import relative_target
 from connector.recordings.sweep import sweep
 from tests.connector.recordings.rows import add_connection, add_recording
 

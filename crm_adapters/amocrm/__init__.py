@@ -68,4 +68,5 @@ DESCRIPTION = Description(
     asks_consent=True,
     signs_in_by_settings=True,
     widget="evrotel-widget.zip",
+    needs_mp3=True,
 )

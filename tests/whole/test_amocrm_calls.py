@@ -50,9 +50,11 @@ def test_a_call_is_shown_while_it_rings_and_logged_when_it_ends(account: Account
 
 def test_whose_call_it_is_where_no_extension_tells(account: Account, amo: AmoCRM) -> None:
     """The client's responsible sees the card and gets a missed call; an answered one is nobody's doing."""
-    account.play(CLIENT, LINE)
+    callid = account.ring(CLIENT, LINE)
+    [popup] = wait_for(lambda: amo.popups)
+    assert popup.users == (9,)
+    account.hang_up(callid)
     [missed] = wait_for(lambda: amo.calls)
-    assert [popup.users for popup in amo.popups] == [(9,)]
     assert (missed.responsible_user_id, missed.call_responsible, missed.created_by) == (9, 9, None)
     assert missed.call_result == "Пропущений: ніхто не відповів. Лінія +380 44 333 4455."
     account.play(CLIENT, "105", **ANSWERED)
@@ -66,12 +68,13 @@ def test_a_client_of_a_dismissed_employee_is_the_default_users(account: Account,
     account.set(default_user="7", language="en")
     refresh(account.deployment, account.deployment.connections.get("acme"), timedelta(0), 5)
     time.sleep(1.1)
-    account.play(CLIENT, LINE, disposition="CONGESTION")
+    callid = account.ring(CLIENT, LINE)
+    [popup] = wait_for(lambda: amo.popups)
+    assert set(popup.users or ()) == {7, 8}
+    account.hang_up(callid, disposition="CONGESTION")
     [missed] = wait_for(lambda: amo.calls)
     assert (missed.responsible_user_id, missed.call_status) == (7, 6)
     assert missed.call_result == "Missed: the network was busy. Line +380 44 333 4455."
-    assert amo.popups[0].users is not None
-    assert set(amo.popups[0].users) == {7, 8}
 
 
 def test_the_same_of_several_cards_is_chosen_each_time(account: Account, amo: AmoCRM) -> None:
@@ -105,7 +108,7 @@ def test_a_recording_is_linked_from_the_start_and_plays(
     assert call.link is not None
     early = requests.get(call.link, timeout=5)
     assert (early.status_code, bool(early.headers["Retry-After"])) == (503, True)
-    recordings.add("/html/wav/1.wav", seconds_until_there=0)
+    recordings.add("/html/wav/1.wav")
     played = wait_for(lambda: _played(call.link))
     assert played.headers["Content-Type"] == "audio/mpeg"
     part = requests.get(call.link, headers={"Range": "bytes=0-9"}, timeout=5)

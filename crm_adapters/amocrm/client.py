@@ -164,8 +164,10 @@ class AmoAccount:
             answer = self._asked(method, path, data, params)
             if answer.status == 401:
                 raise SignInRefused("amoCRM does not take its own new token: connect again in the panel", code="401")
-        elif (error := error_of(answer)) is not None and error.code == "moved" and self._has_moved():
+        elif _is_no_account(answer, path) and self._has_moved():
             answer = self._asked(method, path, data, params)
+        if _is_no_account(answer, path):
+            raise Unreachable(f"no amoCRM account answers there ({answer.status})", code="moved")
         error = error_of(answer)
         if isinstance(error, Limited):
             spent(self.account, self.url)
@@ -258,6 +260,13 @@ def amo_account(account: Account, *, priority: Priority, seconds: float) -> Iter
         yield amo
     finally:
         amo.close()
+
+
+def _is_no_account(answer: Answer, path: str) -> bool:
+    """Whether nobody is at home: of a list that every account has, also where it is said in JSON."""
+    error = error_of(answer)
+    has_id = any(part.isdecimal() for part in path.split("/"))
+    return error is not None and (error.code == "moved" or (answer.status == 404 and not has_id))
 
 
 def _present(params: Any) -> dict[str, Any]:

@@ -117,7 +117,8 @@ def _by_hint(body: Mapping[str, Any]) -> AdapterError:
         return Misconfigured(text, retry_after=MISCONFIGURED_WAIT)
     if any(word in said for word in ("revoked", "invalid", "expired", "decrypt")):
         return SignInRefused(CONNECT_AGAIN.format(hint=hint), code="grant")
-    return Unreachable(f"the sign-in was refused without a known reason ({hint})")
+    # Without a hint it may be that the account lives elsewhere by now, and nobody at all is signed in there.
+    return Unreachable(f"the sign-in was refused without a known reason ({hint})", code="moved")
 
 
 def _unless_refreshed(account: Account, url: str, kept: Tokens, deadline: float) -> Tokens | AdapterError:

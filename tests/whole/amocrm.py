@@ -11,6 +11,7 @@ import requests
 from sqlalchemy import select
 
 from connector.connections.one_use import new_state
+from connector.connections.store import Connection
 from connector.models import Delivery, DeliveryState
 from tests.emulators.amocrm import AmoCRM
 from tests.emulators.evrotel import Transmitter
@@ -63,9 +64,22 @@ class Account(ServedAmoCRM):
         answer = requests.get(f"{self.url}/amocrm/{name}/callback", params=query, timeout=30)
         assert answer.status_code == 200
 
+    def state(self) -> Connection:
+        """The connection as it is now."""
+        found = self.deployment.connections.by_id(self.deployment.connections.get("acme").id)
+        assert found is not None
+        return found
+
     def pending(self) -> list[tuple[str, str | None]]:
         """What is still to be told: kind and error of each."""
-        query = select(Delivery.kind, Delivery.error).where(Delivery.state == DeliveryState.PENDING)
+        return self._deliveries(DeliveryState.PENDING)
+
+    def expired(self) -> list[tuple[str, str | None]]:
+        """What the account was not told in the end, and why."""
+        return self._deliveries(DeliveryState.EXPIRED)
+
+    def _deliveries(self, state: DeliveryState) -> list[tuple[str, str | None]]:
+        query = select(Delivery.kind, Delivery.error).where(Delivery.state == state)
         with self.deployment.database.read() as db:
             return [(row.kind, row.error) for row in db.execute(query)]
 

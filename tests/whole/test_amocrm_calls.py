@@ -99,9 +99,7 @@ def test_internal_withheld_and_short_numbers_stay_in_the_journal(account: Accoun
     assert [call.phone for call in amo.calls] == ["+380987858227"]
 
 
-def test_a_recording_is_linked_from_the_start_and_plays(
-    account: Account, amo: AmoCRM, recordings: Recordings
-) -> None:
+def test_a_recording_is_linked_from_the_start_and_plays(account: Account, amo: AmoCRM, recordings: Recordings) -> None:
     recfile = "/var/www/html/wav/1.wav"
     account.play(CLIENT, "101", **ANSWERED, recfile=recfile)
     [call] = wait_for(lambda: amo.calls)

@@ -2,8 +2,7 @@
 
 from tests.emulators.amocrm.faults import Fault, Ordered
 from tests.emulators.amocrm.portal import AmoCRM
-from tests.emulators.amocrm.rest import HttpRequest
-from tests.emulators.amocrm.state import (
+from tests.emulators.amocrm.records import (
     Call,
     Company,
     Contact,
@@ -17,6 +16,7 @@ from tests.emulators.amocrm.state import (
     Unsorted,
     Violation,
 )
+from tests.emulators.amocrm.rest import HttpRequest
 
 __all__ = [
     "AmoCRM",

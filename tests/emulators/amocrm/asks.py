@@ -9,7 +9,8 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from tests.emulators.amocrm.errors import Problem, hal, nothing
-from tests.emulators.amocrm.state import Account, Person
+from tests.emulators.amocrm.records import Person
+from tests.emulators.amocrm.state import Account
 from tests.emulators.http import Response
 
 PAGE = 50
@@ -43,7 +44,7 @@ class Ask:
     def numbers(self, name: str) -> set[int] | None:
         """A parameter's numbers; None where it was not given."""
         given = self.all(name)
-        if any(not each.lstrip("-").isdigit() for each in given):
+        if any(not re.fullmatch(r"-?\d{1,18}", each) for each in given):
             raise Problem(400, f"Invalid {name}", f"{name} is no number")
         return {int(each) for each in given} if given else None
 
@@ -88,7 +89,7 @@ class Ask:
 
     def _page(self) -> tuple[int, int]:
         page, limit = ((self.one(name) or default) for name, default in (("page", "1"), ("limit", str(PAGE))))
-        if not page.isdigit() or not limit.isdigit() or int(page) < 1 or int(limit) < 1:
+        if not all(re.fullmatch(r"[1-9]\d{0,8}", each) for each in (page, limit)):
             raise Problem(400, "Invalid page or limit", "page or limit is no number")
         if int(limit) > MOST:
             raise Problem(422, f"Limit {MOST} per page", f"limit {limit}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from tests.emulators.amocrm.asks import Ask
@@ -24,8 +24,18 @@ DETAILS = {
     "NotSupportedChoice": "The value you selected is not a valid choice.",
     "NotUnique": "This value is already used.",
 }
-OF_LIFE = {"NotSupportedChoice"}  # a user may have been dismissed meanwhile: no mistake in the client
-Complaint = dict[str, str]
+
+
+class Complaint(NamedTuple):
+    """One error of a validation. No `mistake`: a good client meets it too, for instance when a user is dismissed."""
+
+    code: str
+    path: str
+    mistake: bool = True
+
+    def shown(self) -> dict[str, str]:
+        """As it is answered."""
+        return {"code": self.code, "path": self.path, "detail": DETAILS[self.code]}
 
 
 @dataclass(frozen=True)
@@ -41,34 +51,35 @@ class Field:
     lowest: int | None = None
     highest: int = LAST_SECOND
     url: bool = False
+    either: tuple[str, ...] = ()
 
     def check(self, account: Account, value: Any, path: str) -> Iterator[Complaint]:
         """What is wrong with a value."""
         if value is None:
-            yield complaint("NotNullable", path)
+            yield Complaint("NotNullable", path)
         elif type(value) not in self.kinds:
-            yield complaint("InvalidType", path)
+            yield Complaint("InvalidType", path)
         elif isinstance(value, dict) and self.inside is not None:
             yield from check(account, value, self.inside, path)
         elif isinstance(value, list) and self.inside is not None:
             for index, each in enumerate(value):
                 yield from check(account, each, self.inside, f"{path}.{index}")
+                if self.either and isinstance(each, dict) and not any(name in each for name in self.either):
+                    yield Complaint("FieldMissing", f"{path}.{index}.{self.either[0]}")
         else:
             yield from self._plain(account, value, path)
 
     def _plain(self, account: Account, value: Any, path: str) -> Iterator[Complaint]:
         if self.filled and not value:
-            yield complaint("NotBlank", path)
+            yield Complaint("NotBlank", path)
         elif type(value) is int and self.lowest is not None and not self.lowest <= value <= self.highest:
-            yield complaint("InvalidRange", path)
+            yield Complaint("InvalidRange", path)
         elif self.url and value and urlsplit(value).scheme not in ("http", "https"):
-            yield complaint("InvalidUrl", path)
-        elif not self._is_choice(account, value):
-            yield complaint("NotSupportedChoice", path)
-
-    def _is_choice(self, account: Account, value: Any) -> bool:
-        offered = self.choices is None or value in self.choices
-        return offered and (self.known is None or self.known(account, value))
+            yield Complaint("InvalidUrl", path)
+        elif self.choices is not None and value not in self.choices:
+            yield Complaint("NotSupportedChoice", path)
+        elif self.known is not None and not self.known(account, value):
+            yield unknown(path)
 
 
 def text(*, required: bool = False, filled: bool = False, choices: Collection[str] | None = None) -> Field:
@@ -101,33 +112,33 @@ def nested(inside: Mapping[str, Field] | None, *, required: bool = False) -> Fie
     return Field((dict,), required, inside=inside)
 
 
-def many(inside: Mapping[str, Field]) -> Field:
-    """An array of objects."""
-    return Field((list,), inside=inside)
+def many(inside: Mapping[str, Field], *, either: tuple[str, ...] = ()) -> Field:
+    """An array of objects, each with at least one of the fields `either`."""
+    return Field((list,), inside=inside, either=either)
 
 
 CALL_RESPONSIBLE = Field((int, str), known=lambda account, value: isinstance(value, str) or account.is_user(value))
 
 
-def complaint(code: str, path: str) -> Complaint:
-    """One error of a validation."""
-    return {"code": code, "path": path, "detail": DETAILS[code]}
+def unknown(path: str) -> Complaint:
+    """The number of a user, contact or lead that is not there, or no longer."""
+    return Complaint("NotSupportedChoice", path, mistake=False)
 
 
 def check(account: Account, item: Any, schema: Mapping[str, Field], path: str = "") -> Iterator[Complaint]:
     """What is wrong with an object."""
     if not isinstance(item, dict):
-        yield complaint("InvalidType", path)
+        yield Complaint("InvalidType", path)
         return
     prefix = f"{path}." if path else ""
     for name in item:
         if name not in schema:
-            yield complaint("NotSupportedField", prefix + name)
+            yield Complaint("NotSupportedField", prefix + name)
     for name, field in schema.items():
         if name in item:
             yield from field.check(account, item[name], prefix + name)
         elif field.required:
-            yield complaint("FieldMissing", prefix + name)
+            yield Complaint("FieldMissing", prefix + name)
 
 
 def read_items(ask: Ask, schema: Mapping[str, Field], most: int = MOST) -> list[tuple[str, dict[str, Any]]]:
@@ -156,16 +167,15 @@ def read_object(ask: Ask, schema: Mapping[str, Field]) -> dict[str, Any]:
 
 def refuse(ask: Ask, complaints: Mapping[str, list[Complaint]]) -> None:
     """Raises a 400 where there is any complaint."""
-    found = [{"request_id": name, "errors": errors} for name, errors in complaints.items() if errors]
-    if not found:
-        return
-    mistakes = [each for errors in complaints.values() for each in errors if each["code"] not in OF_LIFE]
-    words = ", ".join(f"{each['code']} {each['path']}" for each in mistakes)
-    _refuse(found, words or None)
-
-
-def _refuse(found: list[dict[str, Any]], mistake: str | None) -> NoReturn:
-    raise Problem(400, "Request validation failed", mistake, **{"validation-errors": found})
+    found = [
+        {"request_id": name, "errors": [each.shown() for each in errors]}
+        for name, errors in complaints.items()
+        if errors
+    ]
+    mistakes = [each for errors in complaints.values() for each in errors if each.mistake]
+    words = ", ".join(f"{each.code} {each.path}".strip() for each in mistakes)
+    if found:
+        raise Problem(400, "Request validation failed", words or None, **{"validation-errors": found})
 
 
 def _request_id(item: Any, index: int) -> str:

@@ -7,8 +7,8 @@ from typing import Any
 from tests.emulators.amocrm import parties
 from tests.emulators.amocrm.asks import Ask
 from tests.emulators.amocrm.checks import (
+    Complaint,
     Field,
-    complaint,
     many,
     moment,
     nested,
@@ -17,10 +17,12 @@ from tests.emulators.amocrm.checks import (
     read_object,
     refuse,
     text,
+    unknown,
     user,
 )
-from tests.emulators.amocrm.errors import hal, nothing
-from tests.emulators.amocrm.state import FIRST_STATUS, LOST, PIPELINE, SECOND_STATUS, WON, Account, Contact, Lead
+from tests.emulators.amocrm.errors import Problem, hal, nothing
+from tests.emulators.amocrm.records import FIRST_STATUS, LOST, PIPELINE, SECOND_STATUS, WON, Contact, Lead
+from tests.emulators.amocrm.state import Account
 from tests.emulators.http import Response
 
 STATUSES = (FIRST_STATUS, SECOND_STATUS, WON, LOST)
@@ -106,7 +108,7 @@ def change(ask: Ask, given: str) -> Response:
     item = read_object(ask, SCHEMA)
     lead = ask.account.leads.get(int(given))
     if lead is None or lead.is_deleted:
-        return nothing()
+        raise Problem(404, "Entity not found")
     for name in ("name", "price", "status_id", "pipeline_id", "responsible_user_id"):
         setattr(lead, name, item.get(name, getattr(lead, name)))
     lead.updated_at = int(ask.account.now())
@@ -223,8 +225,8 @@ def _party(account: Account, entity_type: str, given: list[dict[str, Any]]) -> t
 def _check_parties(ask: Ask, request_id: str, item: dict[str, Any]) -> None:
     for entity_type in ("contacts", "companies"):
         given = item.get("_embedded", {}).get(entity_type, [])
-        unknown = [each for each in given if "id" in each and not ask.account.has(entity_type, each["id"])]
+        absent = [each for each in given if "id" in each and not ask.account.has(entity_type, each["id"])]
         path = f"_embedded.{entity_type}.0.id"
-        refuse(ask, {request_id: [complaint("NotSupportedChoice", path) for _ in unknown]})
+        refuse(ask, {request_id: [unknown(path) for _ in absent]})
         if len(given) > 1:
-            refuse(ask, {request_id: [complaint("InvalidRange", f"_embedded.{entity_type}")]})
+            refuse(ask, {request_id: [Complaint("InvalidRange", f"_embedded.{entity_type}")]})

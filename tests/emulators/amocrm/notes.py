@@ -7,9 +7,9 @@ from typing import Any
 from tests.emulators.amocrm.asks import Ask
 from tests.emulators.amocrm.checks import (
     CALL_RESPONSIBLE,
+    Complaint,
     Field,
     check,
-    complaint,
     moment,
     nested,
     number,
@@ -17,10 +17,11 @@ from tests.emulators.amocrm.checks import (
     read_object,
     refuse,
     text,
+    unknown,
     user,
 )
 from tests.emulators.amocrm.errors import Problem, hal, nothing
-from tests.emulators.amocrm.state import Note
+from tests.emulators.amocrm.records import Note
 from tests.emulators.http import Response
 
 CALL_PARAMS = {
@@ -117,12 +118,12 @@ def _note(ask: Ask, entity_type: str, entity_id: str, note_id: str) -> Note | No
     return note if same else None
 
 
-def _complaints(ask: Ask, entity_type: str, given: str | None, item: dict[str, Any]) -> list[dict[str, str]]:
+def _complaints(ask: Ask, entity_type: str, given: str | None, item: dict[str, Any]) -> list[Complaint]:
     found = list(check(ask.account, item["params"], PARAMS[item["note_type"]], "params"))
     if given is None and "entity_id" not in item:
-        found.append(complaint("FieldMissing", "entity_id"))
+        found.append(Complaint("FieldMissing", "entity_id"))
     elif not ask.account.has(entity_type, int(given) if given is not None else item["entity_id"]):
-        found.append(complaint("NotSupportedChoice", "entity_id"))
+        found.append(unknown("entity_id"))
     return found
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tests.emulators.amocrm.errors import OAuthProblem, hal, unauthorized
-from tests.emulators.amocrm.state import Account, Token
+from tests.emulators.amocrm.records import Token
+from tests.emulators.amocrm.state import Account
 from tests.emulators.amocrm.tokens import ACCESS_SECONDS, account_of, issue_token
 from tests.emulators.http import Response
 

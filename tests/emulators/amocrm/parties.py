@@ -7,17 +7,17 @@ from typing import Any
 
 from tests.emulators.amocrm.asks import Ask
 from tests.emulators.amocrm.checks import Field, many, moment, nested, number, read_items, read_object, text, user
-from tests.emulators.amocrm.errors import hal, nothing
-from tests.emulators.amocrm.state import (
+from tests.emulators.amocrm.errors import Problem, hal, nothing
+from tests.emulators.amocrm.records import (
     EMAIL_FIELD,
     PHONE_ENUMS,
     PHONE_FIELD,
     POSITION_FIELD,
-    Account,
     Company,
     Contact,
     digits,
 )
+from tests.emulators.amocrm.state import Account
 from tests.emulators.http import Response
 
 CUSTOM = {PHONE_FIELD: "PHONE", EMAIL_FIELD: "EMAIL", POSITION_FIELD: "POSITION"}
@@ -34,7 +34,8 @@ VALUES = many(
         "field_name": text(),
         "field_type": text(),
         "values": Field((list,), required=True, inside=VALUE),
-    }
+    },
+    either=("field_code", "field_id"),
 )
 TAGS = many({"id": number(), "name": text(filled=True)})
 SCHEMA: Mapping[str, Field] = {
@@ -89,7 +90,7 @@ def change(ask: Ask, entity_type: str, given: str) -> Response:
     item = read_object(ask, SCHEMA)
     party = kept(ask.account, entity_type).get(int(given))
     if party is None or party.is_deleted:
-        return nothing()
+        raise Problem(404, "Entity not found")
     party.name = item.get("name", party.name)
     party.responsible_user_id = item.get("responsible_user_id", party.responsible_user_id)
     party.custom_fields_values = item.get("custom_fields_values", party.custom_fields_values)
@@ -128,7 +129,8 @@ def kept(account: Account, entity_type: str) -> Mapping[int, Contact]:
 
 def tags_of(item: dict[str, Any]) -> list[str]:
     """The names of the tags that were sent."""
-    return [tag["name"] for tag in item.get("_embedded", {}).get("tags", []) + item.get("tags_to_add", [])]
+    sent = item.get("_embedded", {}).get("tags", []) + item.get("tags_to_add", [])
+    return [tag.get("name") or f"#{tag.get('id')}" for tag in sent]
 
 
 def shown(ask: Ask, party: Contact, extras: set[str]) -> dict[str, Any]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from tests.emulators.amocrm.asks import Ask
-from tests.emulators.amocrm.checks import Field, complaint, many, read_object, refuse, text
+from tests.emulators.amocrm.checks import Complaint, Field, many, read_object, refuse, text, unknown
 from tests.emulators.amocrm.errors import HAL
-from tests.emulators.amocrm.state import Account, Popup
+from tests.emulators.amocrm.records import Popup
+from tests.emulators.amocrm.state import Account
 from tests.emulators.http import Response
 
 SCHEMA = {
@@ -23,12 +24,12 @@ def show(ask: Ask) -> Response:
     """Shows a pop-up to these users, or to all; nothing is told but that it was taken."""
     events = read_object(ask, SCHEMA).get("add", [])
     if not events:
-        refuse(ask, {"0": [complaint("FieldMissing", "add")]})
+        refuse(ask, {"0": [Complaint("FieldMissing", "add")]})
     for index, event in enumerate(events):
         users = event.get("users")
-        types = [complaint("InvalidType", f"add.{index}.users") for each in users or [] if type(each) is not int]
-        unknown = [each for each in users or [] if not ask.account.is_user(each)]
-        refuse(ask, {"0": types or [complaint("NotSupportedChoice", f"add.{index}.users") for _ in unknown]})
+        path = f"add.{index}.users"
+        wrong = [Complaint("InvalidType", path) for each in users or [] if type(each) is not int]
+        refuse(ask, {"0": wrong or [unknown(path) for each in users or [] if not ask.account.is_user(each)]})
     for event in events:
         _show(ask.account, event["phone_number"], event.get("users"))
     return Response(b"", 202, HAL)

@@ -1,38 +1,21 @@
-"""The account as a test handles it: arranging it, making trouble, looking at what happened."""
+"""The account as a test handles it: where it is, its tokens, its troubles; arranging and watching are next door."""
 
 from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import requests
 
-from tests.emulators.amocrm import unsorted as unsorted_calls
+from tests.emulators.amocrm.arranging import Arranging
 from tests.emulators.amocrm.faults import Faults
-from tests.emulators.amocrm.limits import RequestRate, busiest_second
-from tests.emulators.amocrm.rest import HttpRequest, Rest
-from tests.emulators.amocrm.state import (
-    FIRST_STATUS,
-    LOST,
-    PHONE_FIELD,
-    Account,
-    Call,
-    Company,
-    Contact,
-    Customer,
-    Lead,
-    Note,
-    Person,
-    Popup,
-    Task,
-    TokenPair,
-    Unsorted,
-    Violation,
-    phone_field,
-)
+from tests.emulators.amocrm.limits import RequestRate
+from tests.emulators.amocrm.records import Person, TokenPair
+from tests.emulators.amocrm.rest import Rest
+from tests.emulators.amocrm.state import Account
 from tests.emulators.amocrm.tokens import (
     disposable,
     issue_code,
@@ -40,14 +23,14 @@ from tests.emulators.amocrm.tokens import (
     issue_token,
     signature_of_uninstall,
 )
-from tests.emulators.http import Loopback, wait_until
+from tests.emulators.amocrm.watching import Watching
+from tests.emulators.http import Loopback
 
 PEOPLE = (Person(7, "Ірина Адміненко", is_admin=True), Person(8, "Олена Коваль"), Person(9, "Тарас Мельник"))
 REDIRECT_URI = "https://connector.example.com/amocrm/default/callback"
-AnyParty = TypeVar("AnyParty", bound=Contact)
 
 
-class AmoCRM:
+class AmoCRM(Arranging, Watching):
     """One account with one integration.
 
     As a context manager it serves until the end of the block, and fails the block where the emulator itself crashed.
@@ -199,96 +182,6 @@ class AmoCRM:
         """Moves the account's clock forward: codes and tokens age."""
         self.account.advance(seconds)
 
-    # Arranging the account.
-
-    def hire(self, person: Person) -> Person:
-        """Adds a user."""
-        self.account.users[person.id] = person
-        return person
-
-    def dismiss(self, user_id: int) -> None:
-        """A user is no longer active: not to be named in calls, and his tokens are worth nothing."""
-        self.account.users[user_id].is_active = False
-
-    def add_contact(
-        self, name: str, *phones: str, responsible: int | None = None, leads: int = 0, updated_at: int | None = None
-    ) -> Contact:
-        """Adds a contact, with so many open leads."""
-        contact = Contact(self.account.next_id(), name, phone_field(phones))
-        self.account.contacts[contact.id] = contact
-        return self._arranged(contact, responsible, leads, updated_at)
-
-    def add_company(
-        self, name: str, *phones: str, responsible: int | None = None, leads: int = 0, updated_at: int | None = None
-    ) -> Company:
-        """Adds a company, with so many open leads."""
-        company = Company(self.account.next_id(), name, phone_field(phones))
-        self.account.companies[company.id] = company
-        return self._arranged(company, responsible, leads, updated_at)
-
-    def add_lead(
-        self,
-        party: Contact | None = None,
-        *,
-        status_id: int | None = None,
-        closed: bool = False,
-        name: str = "",
-        responsible: int | None = None,
-    ) -> Lead:
-        """Adds a lead of a contact or company; `closed` without a status: lost."""
-        status = status_id if status_id is not None else (LOST if closed else FIRST_STATUS)
-        lead = Lead(self.account.next_id(), name or "Заявка", status_id=status)
-        lead.responsible_user_id = self.account.default_user() if responsible is None else responsible
-        lead.created_at = lead.updated_at = int(self.account.now())
-        if party is not None:
-            (lead.company_ids if isinstance(party, Company) else lead.contact_ids).append(party.id)
-        self.account.leads[lead.id] = lead
-        return lead
-
-    def add_customer(self, party: Contact, name: str = "Покупець", *, responsible: int | None = None) -> Customer:
-        """Makes a customer of a contact or company."""
-        now = int(self.account.now())
-        owner = self.account.default_user() if responsible is None else responsible
-        customer = Customer(self.account.next_id(), name, owner, now, now)
-        (customer.company_ids if isinstance(party, Company) else customer.contact_ids).append(party.id)
-        self.account.customers[customer.id] = customer
-        return customer
-
-    def set_field(self, party: Contact, code: str, *values: str) -> None:
-        """Fills in another field (EMAIL, POSITION): the search looks there too."""
-        field_id = {"PHONE": PHONE_FIELD, "EMAIL": PHONE_FIELD + 2, "POSITION": PHONE_FIELD + 4}[code]
-        filled = [{"value": value, "enum_code": "WORK"} for value in values]
-        party.custom_fields_values.append({"field_id": field_id, "field_code": code, "values": filled})
-
-    def delete(self, thing: Contact | Lead) -> None:
-        """A user deletes a contact, company or lead."""
-        thing.is_deleted = True
-
-    def accept(self, uid: str, user_id: int = 7) -> None:
-        """A user accepts what waits in Unsorted."""
-        with self.account.lock:
-            unsorted_calls.accept_one(self.account, self._pending(uid), user_id)
-
-    def decline(self, uid: str, user_id: int = 7) -> None:
-        """A user declines what waits in Unsorted."""
-        with self.account.lock:
-            unsorted_calls.decline_one(self.account, self._pending(uid), user_id)
-
-    def index_delay(self, *, looks: int = 0, seconds: float = 0.0, search: bool = False) -> None:
-        """Calls find new contacts only after so many looks in vain, or seconds; `search`: so does the search."""
-        self.account.index_looks, self.account.index_seconds = looks, seconds
-        self.account.index_search = search
-
-    def require_payment(self, required: bool = True) -> None:
-        """The account is not paid for, or is again: 402."""
-        self.account.unpaid = required
-
-    def block(self, blocked: bool = True) -> None:
-        """Everything is answered by nginx's 403, or no longer."""
-        self.account.blocked = blocked
-        if not blocked:
-            self.rate.reset()
-
     # Trouble that is no fault of a single request: `faults` has those.
 
     def go_down(self) -> None:
@@ -313,90 +206,7 @@ class AmoCRM:
             self.account.address, self.account.subdomain = server.address, subdomain
         return server.address
 
-    # Looking at what happened.
-
     @property
     def crashes(self) -> list[str]:
         """Tracebacks of the emulator's own mistakes."""
         return [crash for server in (*self._servers, self._api_domain) for crash in server.crashes]
-
-    @property
-    def violations(self) -> list[Violation]:
-        """What the client did that a good client never does."""
-        return self.account.violations
-
-    @property
-    def requests(self) -> list[HttpRequest]:
-        """All requests, in order of arrival."""
-        return self.rest.requests
-
-    def asked(self, method: str, path: str) -> list[HttpRequest]:
-        """The requests of that method to that path."""
-        return [each for each in self.requests if (each.method, each.path) == (method, path)]
-
-    def busiest_second(self) -> int:
-        """The most requests in any one second, refused ones too."""
-        return busiest_second(each.at for each in self.requests)
-
-    @property
-    def calls(self) -> list[Call]:
-        """Calls that were accepted, in order; a call sent twice is there twice."""
-        return self.account.calls
-
-    @property
-    def popups(self) -> list[Popup]:
-        """Pop-ups, in order."""
-        return self.account.popups
-
-    @property
-    def tasks(self) -> list[Task]:
-        """All tasks, completed ones too."""
-        return list(self.account.tasks.values())
-
-    @property
-    def contacts(self) -> list[Contact]:
-        """All contacts, also those in Unsorted; not the deleted ones."""
-        return [each for each in self.account.contacts.values() if not each.is_deleted]
-
-    @property
-    def companies(self) -> list[Company]:
-        """All companies; not the deleted ones."""
-        return [each for each in self.account.companies.values() if not each.is_deleted]
-
-    @property
-    def leads(self) -> list[Lead]:
-        """All leads, also those in Unsorted; not the deleted ones."""
-        return [each for each in self.account.leads.values() if not each.is_deleted]
-
-    @property
-    def unsorted(self) -> list[Unsorted]:
-        """All that came into Unsorted, settled ones too."""
-        return list(self.account.unsorted.values())
-
-    def notes(self, entity_type: str, entity_id: int) -> list[Note]:
-        """A timeline: of `contacts`, `companies`, `leads` or `customers`."""
-        wanted = (entity_type, entity_id)
-        return [each for each in self.account.notes.values() if (each.entity_type, each.entity_id) == wanted]
-
-    def call_notes(self) -> list[Note]:
-        """The calls on all timelines, whatever put them there: a call, a note, an acceptance from Unsorted."""
-        return list(self.account.call_notes())
-
-    def wait_until(self, predicate: Callable[[], object], timeout: float = 5.0) -> bool:
-        """Waits until something is true; False where time was up first."""
-        return wait_until(predicate, timeout)
-
-    def _pending(self, uid: str) -> Unsorted:
-        found = self.account.unsorted[uid]
-        if found.state != "pending":
-            raise ValueError(f"{uid} has been {found.state}")
-        return found
-
-    def _arranged(self, party: AnyParty, responsible: int | None, leads: int, updated_at: int | None) -> AnyParty:
-        now = int(self.account.now())
-        party.responsible_user_id = self.account.default_user() if responsible is None else responsible
-        party.created_at = now
-        party.updated_at = now if updated_at is None else updated_at
-        for _ in range(leads):
-            self.add_lead(party, responsible=party.responsible_user_id)
-        return party

@@ -17,7 +17,8 @@ from tests.emulators.amocrm.asks import Ask, plain
 from tests.emulators.amocrm.errors import FORBIDDEN_PAGE, Page, Problem, unauthorized
 from tests.emulators.amocrm.faults import Faults
 from tests.emulators.amocrm.limits import RequestRate
-from tests.emulators.amocrm.state import Account, Person
+from tests.emulators.amocrm.records import Person
+from tests.emulators.amocrm.state import Account
 from tests.emulators.amocrm.tokens import holder
 from tests.emulators.http import Request, Response
 
@@ -31,6 +32,7 @@ ROUTES: list[tuple[str, str, Handler]] = [
     ("POST", "/api/v2/events", popups.show),
     ("GET", "/api/v4/leads/pipelines", settings.pipelines),
     ("GET", f"/api/v4/leads/pipelines/{NUMBER}", settings.one_pipeline),
+    ("GET", f"/api/v4/leads/pipelines/{NUMBER}/statuses", settings.statuses),
     ("GET", "/api/v4/(contacts|companies|leads)/custom_fields", settings.custom_fields),
     ("POST", "/api/v4/leads/unsorted/sip", unsorted.add),
     ("GET", "/api/v4/leads/unsorted", unsorted.find),

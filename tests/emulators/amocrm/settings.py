@@ -7,7 +7,7 @@ from typing import Any
 from tests.emulators.amocrm.asks import Ask
 from tests.emulators.amocrm.errors import hal, nothing
 from tests.emulators.amocrm.parties import CUSTOM, ENUM_IDS
-from tests.emulators.amocrm.state import FIRST_STATUS, LOST, PIPELINE, SECOND_STATUS, UNSORTED_STATUS, WON, Person
+from tests.emulators.amocrm.records import FIRST_STATUS, LOST, PIPELINE, SECOND_STATUS, UNSORTED_STATUS, WON, Person
 from tests.emulators.http import Response
 
 ACCOUNT_EXTRAS = {
@@ -87,6 +87,12 @@ def pipelines(ask: Ask) -> Response:
 def one_pipeline(ask: Ask, given: str) -> Response:
     """The pipeline."""
     return hal(_pipeline(ask)) if int(given) == PIPELINE else nothing()
+
+
+def statuses(ask: Ask, given: str) -> Response:
+    """The statuses of the pipeline."""
+    found = _pipeline(ask)["_embedded"]["statuses"] if int(given) == PIPELINE else []
+    return ask.listing("statuses", found, counted=True)
 
 
 def custom_fields(ask: Ask, entity_type: str) -> Response:

@@ -6,8 +6,8 @@ from typing import Any
 
 from tests.emulators.amocrm.asks import Ask
 from tests.emulators.amocrm.checks import (
+    Complaint,
     Field,
-    complaint,
     flag,
     moment,
     nested,
@@ -16,10 +16,11 @@ from tests.emulators.amocrm.checks import (
     read_object,
     refuse,
     text,
+    unknown,
     user,
 )
 from tests.emulators.amocrm.errors import Problem, hal, nothing
-from tests.emulators.amocrm.state import Task
+from tests.emulators.amocrm.records import Task
 from tests.emulators.http import Response
 
 TYPES = (1, 2)
@@ -98,12 +99,12 @@ def change(ask: Ask, given: str) -> Response:
     return hal({"id": task.id, "updated_at": task.updated_at, **_links(ask, task)})
 
 
-def _complaints(ask: Ask, item: dict[str, Any]) -> list[dict[str, str]]:
+def _complaints(ask: Ask, item: dict[str, Any]) -> list[Complaint]:
     """An entity has both a type and a number, and is there."""
     if ("entity_id" in item) != ("entity_type" in item):
-        return [complaint("FieldMissing", "entity_type" if "entity_id" in item else "entity_id")]
+        return [Complaint("FieldMissing", "entity_type" if "entity_id" in item else "entity_id")]
     if "entity_id" in item and not ask.account.has(item["entity_type"], item["entity_id"]):
-        return [complaint("NotSupportedChoice", "entity_id")]
+        return [unknown("entity_id")]
     return []
 
 

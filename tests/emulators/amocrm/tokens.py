@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.emulators.amocrm.state import Account, Token
+from tests.emulators.amocrm.records import Token
+from tests.emulators.amocrm.state import Account
 
 CODE_SECONDS = 20 * 60
 ACCESS_SECONDS = 86400

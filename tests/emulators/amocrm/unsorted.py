@@ -9,8 +9,8 @@ from tests.emulators.amocrm import calls, leads, parties
 from tests.emulators.amocrm.asks import Ask
 from tests.emulators.amocrm.checks import (
     CALL_RESPONSIBLE,
+    Complaint,
     Field,
-    complaint,
     flag,
     many,
     moment,
@@ -23,7 +23,8 @@ from tests.emulators.amocrm.checks import (
     user,
 )
 from tests.emulators.amocrm.errors import Problem, hal, nothing
-from tests.emulators.amocrm.state import FIRST_STATUS, PIPELINE, UNSORTED_STATUS, Account, Contact, Unsorted
+from tests.emulators.amocrm.records import FIRST_STATUS, PIPELINE, UNSORTED_STATUS, Contact, Unsorted
+from tests.emulators.amocrm.state import Account
 from tests.emulators.http import Response
 
 METADATA = {
@@ -57,10 +58,10 @@ def add(ask: Ask) -> Response:
         raise Problem(400, "Unsorted is disabled")
     items = read_items(ask, SCHEMA)
     taken = {(each.metadata["uniq"], each.source_uid) for each in ask.account.unsorted.values()}
-    complaints: dict[str, list[dict[str, str]]] = {}
+    complaints: dict[str, list[Complaint]] = {}
     for request_id, item in items:
         key = (item["metadata"]["uniq"], item["source_uid"])
-        complaints[request_id] = [complaint("NotUnique", "metadata.uniq")] if key in taken else []
+        complaints[request_id] = [Complaint("NotUnique", "metadata.uniq")] if key in taken else []
         taken.add(key)
     refuse(ask, complaints)
     made = [{**_create(ask.account, item, ask), "request_id": request_id} for request_id, item in items]

@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
 
-.PHONY: help install run test lint format migrate lock bench translations
+.PHONY: help install run test lint format migrate lock bench translations widget-images
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -58,3 +58,6 @@ translations: $(VENV)/.installed-dev ## collect and compile the panel's texts
 	$(BIN)/pybabel -q extract -F connector/panel/babel.cfg -k lazy_gettext --no-location --sort-output -o $(VENV)/messages.pot connector crm_adapters
 	$(BIN)/pybabel -q update -N --ignore-obsolete --ignore-pot-creation-date -w 120 -i $(VENV)/messages.pot -d connector/panel/translations
 	$(BIN)/pybabel -q compile -d connector/panel/translations
+
+widget-images: $(VENV)/.installed-dev ## draw the pictures of the amoCRM widget
+	$(BIN)/python -m crm_adapters.amocrm.widget.draw

@@ -1,0 +1,1 @@
+"""The files of the amoCRM and Kommo widget, as `archive.widget_archive` packs them for one connection."""

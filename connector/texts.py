@@ -58,6 +58,7 @@ WIDGET_STATES = {
     "connected": _("The connection works."),
     "paused": _("The connection is paused: %(why)s"),
     "trouble": _("The account does not answer at the moment: %(why)s"),
+    "no_account": _("No account is connected yet: connect it in the panel, then save once more."),
     "other_account": _("This connection belongs to another account."),
 }
 """What the widget's settings say of the connection."""

@@ -326,7 +326,7 @@ class Ignored:
 
 @dataclass(frozen=True, kw_only=True)
 class DoorRefused:
-    """Not genuine or not understood: `status` 400 or 403 and one line."""
+    """Not genuine or not understood: `status` 400, 401 or 403 and one line."""
 
     status: int
     text: str

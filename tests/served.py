@@ -13,8 +13,8 @@ from werkzeug.serving import make_server
 
 from connector.app import create_app
 from connector.connections.check import check_connection
-from connector.delivery.worker import Worker
 from connector.connections.one_use import new_state
+from connector.delivery.worker import Worker
 from connector.deployment import Deployment
 from migrations import schema
 from tests.conftest import make_settings
@@ -29,7 +29,7 @@ TOKEN = "G7bng65jYk8GF294"
 class ServedHere:
     """One deployment on SQLite with a connection `acme`."""
 
-    def __init__(self, folder: Path, *, port: int | None = None, **changes: object) -> None:
+    def __init__(self, folder: Path, *, port: int | None = None, **changes: Any) -> None:
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         settings = make_settings(
@@ -75,7 +75,7 @@ class ServedHere:
 class Served(ServedHere):
     """Its connection is to an emulated portal."""
 
-    def __init__(self, folder: Path, portal: Bitrix24, **changes: object) -> None:
+    def __init__(self, folder: Path, portal: Bitrix24, **changes: Any) -> None:
         self.portal = portal
         super().__init__(folder, bitrix24_oauth_url=portal.oauth_url, **changes)
 
@@ -102,7 +102,7 @@ class Served(ServedHere):
 
 
 class ServedAmoCRM(ServedHere):
-    """Its connection is to an emulated account of amoCRM, which knows the redirect link `{url}/amocrm/acme/callback`."""
+    """Its connection is to an emulated account of amoCRM that knows the redirect link `{url}/amocrm/acme/callback`."""
 
     def connect(self, amo: AmoCRM, **values: str) -> None:
         """Adds the connection, signed in to nothing yet."""

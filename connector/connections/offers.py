@@ -128,6 +128,17 @@ def offers_of(database: Database, connection_id: int) -> list[Offer]:
     ]
 
 
+def offer_is_coming(database: Database, connection_id: int) -> bool:
+    """Whether a code is there that was not exchanged yet."""
+    query = select(InstallOffer.id).where(
+        InstallOffer.connection_id == connection_id,
+        InstallOffer.account_key.is_(None),
+        InstallOffer.expires_at > now(),
+    )
+    with database.read() as db:
+        return db.execute(query.limit(1)).first() is not None
+
+
 def accept_offer(deployment: Deployment, connection: Connection, key: str) -> bool:
     """Binds the connection to the account `key` that waits, and wakes what waits for it; False where none does.
 

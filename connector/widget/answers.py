@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException
 from connector.calls.people import give_numbers, unknown_extensions
 from connector.click_to_call.dial_requests import DialRequest, ask_to_dial
 from connector.connections.accounts import OtherAccount, account_key
-from connector.connections.offers import accept_offer
+from connector.connections.offers import accept_offer, offer_is_coming
 from connector.connections.store import Connection
 from connector.deployment import Deployment
 from connector.models import Dial, DialOrigin, DialState
@@ -25,6 +25,8 @@ PREFLIGHT_LASTS = "600"
 DIALLED_WITHIN = 10.0
 """How long a click's page waits for what Evrotel says."""
 LOOK_EACH = 0.1
+OFFER_WITHIN = 6.0
+"""So long the first page of an account waits for its installation, whose code is being exchanged."""
 
 
 def for_scripts(here: Deployment, connection: Connection, declared: Door, open_it: Callable[[], Response]) -> Response:
@@ -50,7 +52,7 @@ def for_scripts(here: Deployment, connection: Connection, declared: Door, open_i
 def dialled(here: Deployment, connection: Connection, click: ClickToCall) -> Response:
     """Has a clicked number dialled, and says what became of it as far as that is known within DIALLED_WITHIN."""
     if click.account_key and not _belongs(here, connection, click.account_key):
-        return _other_account(connection)
+        return _other_account(here, connection)
     wanted = DialRequest(key=click.key, origin=DialOrigin.CLICK, number=click.number, user_id=click.user_id)
     call_id = ask_to_dial(here.database, connection, wanted)
     give_up = time.monotonic() + DIALLED_WITHIN
@@ -70,7 +72,7 @@ def answered_script(
 ) -> Response:
     """What a page of the account that the connection is bound to asked for, or gave."""
     if not _belongs(here, connection, asked.account_key):
-        return _other_account(connection)
+        return _other_account(here, connection)
     match asked:
         case NumbersGiven():
             here.connections.set(connection.name, {asked.setting: _as_setting(asked)})
@@ -84,17 +86,23 @@ def answered_script(
 
 def _belongs(here: Deployment, connection: Connection, key: str) -> bool:
     """Whether the connection is this account's; an installation of it that waits for a proof is taken with this one."""
-    bound = account_key(here.database, connection.id)
-    if bound is not None:
-        return bound == key
+    give_up = time.monotonic() + OFFER_WITHIN
     try:
-        return accept_offer(here, connection, key)
+        while (bound := account_key(here.database, connection.id)) is None:
+            if accept_offer(here, connection, key):
+                return True
+            if time.monotonic() >= give_up or not offer_is_coming(here.database, connection.id):
+                return False
+            time.sleep(LOOK_EACH)
     except OtherAccount:
         return False
+    return bound == key
 
 
-def _other_account(connection: Connection) -> Response:
-    return _failure(403, in_language(connection.get("language"), WIDGET_STATES["other_account"]))
+def _other_account(here: Deployment, connection: Connection) -> Response:
+    """The one who asks is of another account, or of none that is connected yet."""
+    name = "other_account" if account_key(here.database, connection.id) else "no_account"
+    return _failure(403, in_language(connection.get("language"), WIDGET_STATES[name]))
 
 
 def _state(here: Deployment, connection: Connection) -> Response:

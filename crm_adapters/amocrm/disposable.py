@@ -37,7 +37,7 @@ def visitor_of(account: Account, token: str) -> Visitor:
     secret = account.settings.get("amocrm_client_secret", "")
     client_id = account.settings.get("amocrm_client_id", "")
     if not (secret and client_id):
-        raise Forged("the integration's ID and secret are not set")
+        raise Forged("The integration's ID and secret are not set")
     try:
         claims = jwt.decode(
             token,
@@ -48,14 +48,14 @@ def visitor_of(account: Account, token: str) -> Visitor:
             options={"require": _REQUIRED},
         )
     except jwt.InvalidTokenError as error:
-        raise Forged(f"the token is not good: {error}") from None
+        raise Forged(f"The token is not good: {error}") from None
     if claims.get("client_uuid") != client_id:
-        raise Forged("the token is another integration's")
+        raise Forged("The token is another integration's")
     _check_issuer(account, str(claims["iss"]))
     account_key, user_id = _number(claims.get("account_id")), _number(claims.get("user_id"))
     bound = account.bound_to()
     if not (account_key and user_id) or bound not in {None, account_key}:
-        raise Forged("the token is another account's")
+        raise Forged("The token is another account's")
     admin = claims.get("is_admin")
     return Visitor(
         account_key=account_key,
@@ -69,7 +69,7 @@ def visitor_of(account: Account, token: str) -> Visitor:
 def use_once(account: Account, visitor: Visitor) -> None:
     """For what changes something. Raises Forged where the token was used before."""
     if not account.first_use(visitor.token_id, visitor.expires_at):
-        raise Forged("the token was used before")
+        raise Forged("The token was used before")
 
 
 def audiences(public_url: str) -> list[str]:
@@ -86,7 +86,7 @@ def _check_issuer(account: Account, issuer: str) -> None:
     url = account_url(parts.netloc, allow_local=account.allow_local)
     tokens = account.tokens.current()
     if url is None or (tokens is not None and url.partition("//")[2] != tokens.endpoint.partition("//")[2]):
-        raise Forged("the token's issuer is not this account")
+        raise Forged("The token's issuer is not this account")
 
 
 def _number(value: Any) -> str | None:

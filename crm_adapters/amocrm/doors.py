@@ -110,7 +110,7 @@ def _script(account: Account, request: DoorRequest) -> DoorAnswer:
             return StateAsked(account_key=visitor.account_key)
         use_once(account, visitor)
     except Forged as error:
-        return DoorRefused(status=403, text=str(error).capitalize())
+        return DoorRefused(status=401, text=str(error))
     said = _json(request.body)
     if said is None:
         return DoorRefused(status=400, text="A JSON object is expected")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 
 import requests
 
@@ -145,14 +146,22 @@ def test_known_and_unknown_numbers_of_a_batch_are_told_apart(account: Account, a
         calls, asked = len(amo.calls), len(amo.asked("POST", CALLS))
         with amo.faults.next("POST", CALLS, Fault.unavailable()):
             account.play(CLIENT, "101", "o", **ANSWERED)
-            wait_for(lambda asked=asked: len(amo.asked("POST", CALLS)) > asked)
+            wait_for(partial(is_asked_more, amo, asked))
             account.play("0671111111", "101", "o")
             account.play("0672222222", "101")
             account.play(CLIENT, "101")
-        wait_for(lambda calls=calls: len(amo.calls) == calls + 2)
+        wait_for(partial(has_calls, amo, calls + 2))
         assert {call.phone for call in amo.calls} == {"+380987858227"}
     wait_for(lambda: not account.pending())
     assert amo.unsorted == []
+
+
+def is_asked_more(amo: AmoCRM, asked: int) -> bool:
+    return len(amo.asked("POST", CALLS)) > asked
+
+
+def has_calls(amo: AmoCRM, number: int) -> bool:
+    return len(amo.calls) == number
 
 
 def test_a_slow_account_keeps_no_start_waiting(account: Account, amo: AmoCRM) -> None:

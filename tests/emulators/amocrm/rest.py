@@ -88,6 +88,8 @@ class Rest:
     faults: Faults
     rate: RequestRate
     requests: list[HttpRequest] = field(default_factory=list)
+    page: Callable[[Request], Response | None] = lambda _: None
+    """What the account shows to browsers: None for what is not its own."""
 
     def answer(self, request: Request) -> Response:
         """Answers one HTTP request to the account's host, or meets with what trouble has been ordered."""
@@ -98,6 +100,8 @@ class Rest:
         return self._answer(request, self._respond_api_domain)
 
     def _answer(self, request: Request, respond: Callable[[Request, Any], Response]) -> Response:
+        if (shown := self.page(request)) is not None:
+            return shown
         seen = _remembered(request)
         self.requests.append(seen)
         response = self.faults.around(request.verb, request.path, lambda: self._guarded(request, seen.json, respond))

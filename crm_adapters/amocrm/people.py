@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crm_adapters.amocrm import mapping
+from crm_adapters.amocrm.answers import items_of
 from crm_adapters.amocrm.client import AmoAccount
 from crm_adapters.amocrm.library import all_of
 from crm_adapters.errors import Refused
@@ -100,11 +101,10 @@ def _open_leads(amo: AmoAccount, rows: Iterable[Mapping[str, Any]]) -> set[int]:
         body = amo.get("leads", limit=250, **{"filter[id][]": ids})
     except Refused:
         return set()
-    found = body.get("_embedded", {}).get("leads", []) if isinstance(body, dict) else []
     return {
         lead["id"]
-        for lead in found
-        if isinstance(lead, dict) and lead.get("id") in ids and lead.get("status_id") not in CLOSED_STATUSES
+        for lead in items_of(body, "leads")
+        if lead.get("id") in ids and lead.get("status_id") not in CLOSED_STATUSES
     }
 
 

@@ -8,13 +8,14 @@ import platform
 import time
 from collections.abc import Callable
 
-from benchmarks import answer, burst, drain, memory, mp3, starts
+from benchmarks import amocrm, answer, burst, drain, memory, mp3, starts
 
 BENCHMARKS: dict[str, Callable[[], None]] = {
     "starts": starts.measure,
     "answer": answer.measure,
     "memory": memory.measure,
     "burst": burst.measure,
+    "amocrm": amocrm.measure,
     "drain": drain.measure,
     "mp3": mp3.measure,
 }

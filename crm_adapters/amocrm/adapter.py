@@ -61,7 +61,7 @@ class Adapter(CRMAdapter):
                 id=str(row["id"]),
                 name=str(row.get("name") or row["id"]),
                 extension=given.get(str(row["id"])),
-                active=bool((row.get("rights") or {}).get("is_active", True)),
+                active=_is_active(row.get("rights")),
             )
             for row in rows
             if isinstance(row.get("id"), int)
@@ -125,6 +125,10 @@ def _tell(round_: Round, starts: Sequence[Telling], tellings: Sequence[Telling])
     for telling in tellings:
         if not isinstance(telling.event, CallStarted | CallEnded | CallMissed | CallReturned):
             telling.error = NotSupported(f"amoCRM is not told of {type(telling.event).__name__}")
+
+
+def _is_active(rights: object) -> bool:
+    return not isinstance(rights, dict) or bool(rights.get("is_active", True))
 
 
 def _of(tellings: Sequence[Telling], kind: type) -> list[Telling]:

@@ -74,10 +74,8 @@ def problems_of(body: Any) -> dict[str, list[Mapping[str, Any]]]:
     """The validation errors by `request_id`."""
     rows = body.get("validation-errors") if isinstance(body, dict) else None
     found: dict[str, list[Mapping[str, Any]]] = {}
-    for row in rows if isinstance(rows, list) else ():
-        if isinstance(row, dict):
-            errors = [error for error in row.get("errors") or () if isinstance(error, dict)]
-            found.setdefault(str(row.get("request_id")), []).extend(errors)
+    for row in objects_in(rows):
+        found.setdefault(str(row.get("request_id")), []).extend(objects_in(row.get("errors")))
     return found
 
 
@@ -90,7 +88,11 @@ def worded(problems: list[Mapping[str, Any]]) -> str:
 def items_of(body: Any, name: str) -> list[dict[str, Any]]:
     """The objects of a list's `_embedded`."""
     embedded = body.get("_embedded") if isinstance(body, dict) else None
-    rows = embedded.get(name) if isinstance(embedded, dict) else None
+    return objects_in(embedded.get(name)) if isinstance(embedded, dict) else []
+
+
+def objects_in(rows: Any) -> list[dict[str, Any]]:
+    """The objects of a list; none where it is no list."""
     return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
 

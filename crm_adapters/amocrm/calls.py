@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from crm_adapters.amocrm import mapping
-from crm_adapters.amocrm.answers import FORBIDDEN, INVALID, SILENCE, items_of, problems_of, worded
+from crm_adapters.amocrm.answers import FORBIDDEN, INVALID, SILENCE, items_of, objects_in, problems_of, worded
 from crm_adapters.amocrm.library import all_of
 from crm_adapters.amocrm.people import client_of, clients_of, leads_of
 from crm_adapters.amocrm.rounds import Round
@@ -174,8 +174,7 @@ class _Ends:
     def _judged(self, batch: list[Telling], body: Any, status: int) -> list[list[Telling]]:
         """Settles each call by its own `request_id`; returns what is to be sent again."""
         accepted = {_request_id(row, batch): row for row in items_of(body, "calls")}
-        errors = body.get("errors") if isinstance(body, dict) else None
-        refused = {_request_id(row, batch): row for row in errors or () if isinstance(row, dict)}
+        refused = {_request_id(row, batch): row for row in _refusals(body)}
         invalid = {_request_id({"request_id": key}, batch): value for key, value in problems_of(body).items()}
         again: list[Telling] = []
         for each in batch:
@@ -392,6 +391,10 @@ def _names_user(item: Mapping[str, Any]) -> bool:
 
 def _part(body: Any, call_id: str) -> Any:
     """What of the answer is about one call; all of it where that can't be told."""
-    rows = [*items_of(body, "calls"), *((body.get("errors") or ()) if isinstance(body, dict) else ())]
-    mine = [row for row in rows if isinstance(row, dict) and str(row.get("request_id")) == call_id]
+    rows = [*items_of(body, "calls"), *_refusals(body)]
+    mine = [row for row in rows if str(row.get("request_id")) == call_id]
     return mine or body
+
+
+def _refusals(body: Any) -> list[dict[str, Any]]:
+    return objects_in(body.get("errors")) if isinstance(body, dict) else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from crm_adapters.amocrm.answers import objects_in
 from crm_adapters.events import CallEnded, CallFacts, Direction, Disposition
 
 SOURCE = "Evrotel"
@@ -150,13 +151,12 @@ def phone_field(number: str) -> dict[str, Any]:
 
 def phones_of(row: Mapping[str, Any]) -> list[str]:
     """The values of a contact's or company's phone field, and of no other."""
-    fields = row.get("custom_fields_values")
     return [
         str(value["value"])
-        for field in (fields if isinstance(fields, list) else ())
-        if isinstance(field, dict) and field.get("field_code") == "PHONE"
-        for value in field.get("values") or ()
-        if isinstance(value, dict) and value.get("value")
+        for field in objects_in(row.get("custom_fields_values"))
+        if field.get("field_code") == "PHONE"
+        for value in objects_in(field.get("values"))
+        if value.get("value")
     ]
 
 

@@ -87,9 +87,8 @@ def _chosen(amo: AmoAccount, rows: list[Mapping[str, Any]]) -> Client | None:
 
 
 def leads_of(row: Mapping[str, Any]) -> list[int]:
-    embedded = row.get("_embedded")
-    leads = embedded.get("leads") if isinstance(embedded, dict) else None
-    return [lead["id"] for lead in leads or () if isinstance(lead, dict) and isinstance(lead.get("id"), int)]
+    """The IDs of a card's leads."""
+    return [lead["id"] for lead in items_of(row, "leads") if isinstance(lead.get("id"), int)]
 
 
 def _open_leads(amo: AmoAccount, rows: Iterable[Mapping[str, Any]]) -> set[int]:

@@ -133,6 +133,10 @@ class Installation:
             "bitrix24_client_id": portal.client_id,
             "bitrix24_client_secret": portal.client_secret,
         } | settings
+        self.add(name, "bitrix24", values)
+
+    def add(self, name: str, crm: str, values: Mapping[str, str]) -> None:
+        """A connection, with the schema up to date."""
         deployment = Deployment(
             Settings(
                 secret_keys=(self.environment["SECRET_KEY"],),
@@ -143,7 +147,7 @@ class Installation:
             )
         )
         schema.upgrade(deployment.database.engine)
-        deployment.connections.add(name, "bitrix24", values)
+        deployment.connections.add(name, crm, values)
         deployment.database.dispose()
 
     def install(self, portal: Bitrix24, name: str = "acme", user_id: int = 1, **overrides: str) -> requests.Response:

@@ -29,8 +29,8 @@ CONTACT_SENT, LEAD_SENT, UNSORTED_SENT = "contact_sent", "lead_sent", "unsorted_
 UNSORTED, CONTACT = "unsorted", "contact"
 """Notes: the ID of the entry in Unsorted, of the contact that was made for this call."""
 
-STILL_WORKED_ON = 20.0
-"""Seconds in which a request that was never answered may still take effect (the official client waits as long)."""
+STILL_WORKED_ON = 18.0
+"""Seconds in which a request that was never answered may still take effect (the official client waits 20 at most)."""
 NOT_FOUND_STATUS = 263
 """`Entity not found`, for each call whose phone is on no card (issue 52 of amocrm-api-php)."""
 USER_PATHS = ("responsible_user_id", "created_by", "updated_by", "call_responsible")
@@ -78,8 +78,10 @@ class _Ends:
         if self._is_on_timeline(_event(telling)):
             telling.progress[WRITTEN] = True
             return False
-        if sent.get("answered") is None and time.time() - sent["at"] < STILL_WORKED_ON:
-            raise TryAgain("amoCRM may still be writing the call: it is looked for again", maybe_done=True)
+        left = sent["at"] + STILL_WORKED_ON - time.time()
+        if sent.get("answered") is None and left > 0:
+            text = "amoCRM may still be writing the call: it is looked for again"
+            raise Held(text, retry_after=min(left, STILL_WORKED_ON))
         del telling.progress[SENT]
         return True
 

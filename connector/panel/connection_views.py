@@ -9,8 +9,9 @@ from flask_babel import gettext
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response
 
+from connector.connections.accounts import account_key
 from connector.connections.check import check_connection
-from connector.connections.offers import offers_of
+from connector.connections.offers import Offer, offers_of
 from connector.connections.store import Connection, NoSuchConnection
 from connector.deployment import deployment
 from connector.locks import Lock, locked_by
@@ -139,9 +140,15 @@ def _connection_page(connection: Connection, **more: Any) -> str:
             field for field in connection.description.fields if field.required and not connection.values.get(field.key)
         ],
         activity=queries.activity(deployment().database),
-        offers=offers_of(deployment().database, connection.id),
+        offers=_offers(connection),
         **more,
     )
+
+
+def _offers(connection: Connection) -> list[Offer]:
+    """Installations to accept: a connection that is bound belongs to its account for good."""
+    database = deployment().database
+    return [] if account_key(database, connection.id) else offers_of(database, connection.id)
 
 
 def _form_page(form: FlaskForm, crm: str, connection: Connection | None) -> Answer:

@@ -125,7 +125,7 @@ def test_numbers_given_in_the_widget_are_used_at_once(account: Account, amo: Amo
     [call] = wait_for(lambda: amo.calls)
     assert call.created_by == 9
     state = ask(account, "settings", amo.disposable_token(8)).json()
-    assert state == {"connected": True, "text": "Підключення працює.", "unknown_extensions": []}
+    assert state == {"connected": True, "text": "З'єднання працює.", "unknown_extensions": []}
     text = '{"8": "105"}'
     assert ask(account, "settings", amo.disposable_token(7, is_admin=None), {"users": text}).status_code == 200
     for token in (amo.disposable_token(8), token_without(amo, "is_admin")):

@@ -108,6 +108,8 @@ CHOICES = {
     "none": lazy_gettext("for nobody"),
     "incoming": lazy_gettext("for incoming calls"),
     "all": lazy_gettext("for all calls"),
+    "yes": lazy_gettext("yes"),
+    "no": lazy_gettext("no"),
     "rand": lazy_gettext("at random"),
     "inline": lazy_gettext("one after the other"),
     "bsp": lazy_gettext("Standard library (BSP)"),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 import uuid
 
 from flask import Blueprint, Response, abort, request
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from connector.click_to_call.dial_requests import DialRequest, ask_to_dial
@@ -23,6 +25,7 @@ from connector.panel.connecting import connected_page
 from connector.panel.language import LANGUAGES
 from connector.widget.answers import answered_script, dialled, for_scripts
 from crm_adapters.contract import (
+    AccessDoubted,
     CallbackWanted,
     CallsAsked,
     ClickToCall,
@@ -41,7 +44,7 @@ from crm_adapters.contract import (
     StateAsked,
     Uninstalled,
 )
-from crm_adapters.errors import AccountTrouble, AdapterError
+from crm_adapters.errors import AccountTrouble, AdapterError, SignInRefused
 from crm_adapters.registry import DESCRIPTIONS
 
 logger = logging.getLogger(__name__)
@@ -134,7 +137,7 @@ def _page(here: Deployment, connection: Connection, opened: Opened) -> Response:
 def _take(
     here: Deployment,
     connection: Connection,
-    said: ClickToCall | CallbackWanted | RobotCall | Echo | InstallOffered | Uninstalled | Ignored,
+    said: AccessDoubted | ClickToCall | CallbackWanted | RobotCall | Echo | InstallOffered | Uninstalled | Ignored,
 ) -> Response:
     """What a CRM's server tells: kept before it is answered, done in the background."""
     match said:
@@ -173,9 +176,21 @@ def _take(
         case InstallOffered():
             if not keep_offer(here, connection, said):
                 return _text(429, "Too many installations wait already")
+        case AccessDoubted():
+            # Whoever tells waits three seconds at most, which a refresh of the tokens may take longer than.
+            threading.Thread(target=_ask_account, args=(here, connection), daemon=True).start()
         case Uninstalled():
             here.connections.pause(connection.id, by="connector", reason=said.reason)
     return _text(200, "OK")
+
+
+def _ask_account(here: Deployment, connection: Connection) -> None:
+    try:
+        here.adapter(connection).prove_sign_in()
+    except SignInRefused as error:
+        here.connections.pause(connection.id, by="connector", reason=str(error))
+    except (AdapterError, SQLAlchemyError) as error:  # if the access is gone the next call learns of it
+        logger.warning("connection %s: the account could not be asked: %s", connection.name, type(error).__name__)
 
 
 def _installed(here: Deployment, connection: Connection, installed: Installed) -> Response:

@@ -313,6 +313,11 @@ class Echo:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AccessDoubted:
+    """Somebody genuine says, or repeats what was once said, that the access was taken away: the account is asked."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Uninstalled:
     """The account took the application away: the connection is paused with this reason."""
 
@@ -343,6 +348,7 @@ DoorAnswer = (
     | CallbackWanted
     | RobotCall
     | Echo
+    | AccessDoubted
     | Uninstalled
     | Ignored
     | DoorRefused
@@ -399,6 +405,9 @@ class CRMAdapter(ABC):
     def sign_in(self) -> Installed | None:
         """The account that the settings alone sign in to, None where they do not. Raises AdapterError."""
         return None
+
+    def prove_sign_in(self) -> None:  # noqa: B027 - for those that are told of a revoked access
+        """Asks the account for something small. Raises AdapterError, SignInRefused where the access is gone."""
 
     def trusts(self, origin: str) -> bool:  # noqa: ARG002 - for those with scripts in the CRM's pages
         """Whether scripts of this site (`https://host`) may read the answers of doors that are `for_scripts`."""

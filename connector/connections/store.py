@@ -19,7 +19,7 @@ from sqlalchemy.exc import IntegrityError
 
 from connector.connections.keys import ALL_FIELDS, clean_crm, clean_values
 from connector.db import Database, now
-from connector.models import Call, Delivery, DeliveryState, InboundEvent, Lane
+from connector.models import Call, CRMAccount, Delivery, DeliveryState, Extension, InboundEvent, InstallOffer, Lane
 from connector.models import Connection as ConnectionRow
 from connector.secrets import Cipher
 from crm_adapters.contract import Capability, Description
@@ -147,6 +147,9 @@ class ConnectionStore:
                 .where(ConnectionRow.id == connection.id)
                 .values(crm=crm, settings=plain, secrets=sealed)
             )
+            if crm != connection.crm:  # another CRM's sign-in, users and installations are nothing to this one
+                for model in (CRMAccount, Extension, InstallOffer):
+                    db.execute(delete(model).where(model.connection_id == connection.id))
         self._kept.pop(name, None)
         return self.get(name)
 

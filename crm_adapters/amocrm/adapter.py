@@ -35,6 +35,8 @@ from crm_adapters.settings import parse_user_by_extension
 KEEP_ALIVE = timedelta(days=7)
 """Refresh tokens live three months (amoCRM docs, OAuth)."""
 
+PROOF_SECONDS = 15.0
+
 
 class Adapter(CRMAdapter):
     """One connection's account."""
@@ -96,6 +98,11 @@ class Adapter(CRMAdapter):
     def sign_in(self) -> Installed | None:
         """The account of the long-lived token, None without one. Raises AdapterError."""
         return by_settings(self.account)
+
+    def prove_sign_in(self) -> None:
+        """Asks the account who it is. Raises AdapterError."""
+        with amo_account(self.account, priority=Priority.BACKGROUND, seconds=PROOF_SECONDS) as amo:
+            amo.info(fresh=True)
 
     def trusts(self, origin: str) -> bool:
         """The account's own pages."""

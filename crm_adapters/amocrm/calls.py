@@ -75,6 +75,7 @@ class _Ends:
         sent = telling.progress.get(SENT)
         if sent is None:
             return True
+        self._round.allows_a_look()
         if self._is_on_timeline(_event(telling)):
             telling.progress[WRITTEN] = True
             return False
@@ -105,6 +106,7 @@ class _Ends:
         event = _event(telling)
         author = mapping.first_active([event.user_id], event.employees)
         if author is None and CARD not in telling.notes:
+            self._round.allows_a_look()
             try:
                 found = client_of(self._amo, event.client_number)
             except Refused as refusal:

@@ -14,6 +14,7 @@ from crm_adapters.amocrm.disposable import Forged, Visitor, use_once, visitor_of
 from crm_adapters.amocrm.hosts import account_url
 from crm_adapters.amocrm.signing_in import is_admin, redeemed
 from crm_adapters.contract import (
+    AccessDoubted,
     Account,
     CallsAsked,
     ClickToCall,
@@ -25,20 +26,16 @@ from crm_adapters.contract import (
     NumbersGiven,
     Priority,
     StateAsked,
-    Uninstalled,
 )
-from crm_adapters.errors import AdapterError, SignInRefused
+from crm_adapters.errors import AdapterError
 
-UNINSTALL_SECONDS = 2.5
-"""amoCRM waits three seconds for an answer to its hook."""
 ADMIN_SECONDS = 5.0
 LONGEST_PHONE, MOST_USERS = 64, 2000
-REVOKED = "Access was taken away in amoCRM: connect again in the panel; all calls are kept"
 
 
 def asks_at(request: DoorRequest) -> bool:
     """Whether the account has to be asked about this request."""
-    return request.door == "uninstalled" or (request.door == "callback" and "from_widget" not in request.query)
+    return request.door == "callback" and "from_widget" not in request.query
 
 
 def open_door(account: Account, request: DoorRequest) -> DoorAnswer:
@@ -91,14 +88,7 @@ def _uninstalled(account: Account, request: DoorRequest) -> DoorAnswer:
         return DoorRefused(status=403, text="Not signed by amoCRM")
     if account.bound_to() != said:
         return Ignored()
-    try:
-        with amo_account(account, priority=Priority.START, seconds=UNINSTALL_SECONDS) as amo:
-            amo.info(fresh=True)
-    except SignInRefused:
-        return Uninstalled(reason=REVOKED)
-    except AdapterError:
-        return Ignored()  # if the access is gone, the next call learns of it
-    return Ignored()
+    return AccessDoubted()
 
 
 def _script(account: Account, request: DoorRequest) -> DoorAnswer:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Callable, Iterable
 
 from crm_adapters.amocrm.client import AmoAccount
 from crm_adapters.contract import Save, Telling
-from crm_adapters.errors import AccountTrouble, AdapterError, NotSent, SignInRefused
+from crm_adapters.errors import AccountTrouble, AdapterError, Held, NotSent, SignInRefused
+
+LOOKS_SECONDS = 4.0
+"""How long one round may look for cards before it writes what it has, and lets the lane see who rings."""
 
 
 class Round:
@@ -17,6 +21,12 @@ class Round:
         self.amo = amo
         self.save = save
         self._trouble: AdapterError | None = None
+        self._began = time.monotonic()
+
+    def allows_a_look(self) -> None:
+        """Raises Held where this round has looked for others' cards long enough: phones that ring now go first."""
+        if time.monotonic() - self._began > LOOKS_SECONDS:
+            raise Held("others are looked for first", retry_after=0.0)
 
     def each(self, tellings: Iterable[Telling], step: Callable[[Telling], bool]) -> list[Telling]:
         """Takes a step with each; returns those for which it says that there is more to do."""

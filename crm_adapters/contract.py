@@ -63,8 +63,9 @@ class Description:
     fields: tuple[Field, ...] = ()
     capabilities: frozenset[Capability] = frozenset()
     doors: Mapping[str, Door] = field(default_factory=dict)
-    asks_consent: bool = False
-    """Whether an administrator is sent to the CRM's page of consent to connect it."""
+    consent_sites: Mapping[str, str] = field(default_factory=dict)
+    """The CRM's sites with a page of consent where an administrator connects it, and what each is called; none where
+    there is no such page."""
     signs_in_by_settings: bool = False
     """Whether settings alone may sign in to an account, without a consent or an installation."""
     widget: str = ""
@@ -393,9 +394,9 @@ class CRMAdapter(ABC):
     def keep_alive(self) -> None:  # noqa: B027 - most CRMs need none
         """Called once a day: renews a sign-in that silence would end. Raises AdapterError."""
 
-    def consent_url(self, state: str) -> str:  # noqa: ARG002 - for those that have one
-        """The CRM's page where an administrator consents to the connection. Raises AdapterError where a setting that
-        it needs is missing."""
+    def consent_url(self, state: str, site: str) -> str:  # noqa: ARG002 - for those that have one
+        """The page where an administrator consents to the connection, at one of the `consent_sites`; empty: at the
+        account's own. Raises AdapterError where a setting that it needs is missing."""
         raise NotSupported(f"{self.description.title} asks for no consent")
 
     def redeem(self, offer: InstallOffered) -> Installed:

@@ -38,11 +38,12 @@ blueprint = guarded(Blueprint("connecting", __name__))
 def connect(crm: str, name: str) -> AnyResponse:
     """To the CRM's page of consent; the state brings the answer home, once."""
     connection = _connection(name)
-    if connection.crm != crm or not connection.description.asks_consent:
+    sites, site = connection.description.consent_sites, request.args.get("site", "")
+    if connection.crm != crm or not sites or site not in {"", *sites}:
         abort(404)
     here = deployment()
     try:
-        url = here.adapter(connection).consent_url(new_state(here.database, connection.id))
+        url = here.adapter(connection).consent_url(new_state(here.database, connection.id), site)
     except AdapterError as error:
         flash(str(error), "danger")
         return redirect(url_for("connections.connection_page", name=name))

@@ -65,7 +65,7 @@ DESCRIPTION = Description(
         ),
         "calls": Door(methods=("GET",), lock="disposable token, HS256 by the client secret", for_scripts=True),
     },
-    asks_consent=True,
+    consent_sites={"amocrm.ru": "amoCRM", "kommo.com": "Kommo"},
     signs_in_by_settings=True,
     widget="evrotel-widget.zip",
     needs_mp3=True,

@@ -87,9 +87,9 @@ class Adapter(CRMAdapter):
         if datetime.now(UTC) - _moment(tokens.extra.get("refreshed_at")) >= KEEP_ALIVE:
             self.account.tokens.renewed(tokens, lambda kept: refreshed(self.account, kept))
 
-    def consent_url(self, state: str) -> str:
+    def consent_url(self, state: str, site: str) -> str:
         """amoCRM's or Kommo's page of consent. Raises Misconfigured."""
-        return consent_url(self.account, state)
+        return consent_url(self.account, state, site)
 
     def redeem(self, offer: InstallOffered) -> Installed:
         """The account that installed the widget by itself. Raises AdapterError."""

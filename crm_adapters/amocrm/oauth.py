@@ -33,11 +33,16 @@ def redirect_uri(account: Account) -> str:
     return f"{account.public_url}/amocrm/{account.connection}/callback"
 
 
-def consent_url(account: Account, state: str) -> str:
+def consent_url(account: Account, state: str, site: str) -> str:
     """The page of consent. Raises Misconfigured where the integration is not set."""
     client_id, _ = credentials(account)
-    domain = account.settings.get("amocrm_domain", "")
+    domain = site or _known_domain(account)
     return f"{consent_page(domain)}?{urlencode({'client_id': client_id, 'state': state, 'mode': 'popup'})}"
+
+
+def _known_domain(account: Account) -> str:
+    tokens = account.tokens.current()
+    return account.settings.get("amocrm_domain", "") or (tokens.endpoint if tokens else "")
 
 
 def credentials(account: Account) -> tuple[str, str]:

@@ -78,6 +78,9 @@ def test_the_panel_leads_to_the_consent_and_its_answer_home(unconnected: Account
         assert asked["client_id"] == [amo.client_id]
         [state] = asked["state"]
         assert len(state) >= 32
+        kommo = browser.get(f"{account.url}/amocrm/acme/connect?site=kommo.com", allow_redirects=False)
+        assert kommo.headers["Location"].startswith("https://www.kommo.com/oauth?")
+        assert browser.get(f"{account.url}/amocrm/acme/connect?site=evil.com").status_code == 404
         stranger = requests.get(f"{account.url}/amocrm/acme/connect", allow_redirects=False, timeout=5)
         assert "amocrm.ru" not in stranger.headers["Location"]
         for wrong in ("", "x" * 43, state[:-1]):

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from connector.connections.one_use import new_state
 from connector.connections.store import Connection
-from connector.models import Delivery, DeliveryState
+from connector.models import Attempt, Delivery, DeliveryState
 from tests.emulators.amocrm import AmoCRM
 from tests.emulators.evrotel import Transmitter
 from tests.served import TOKEN, ServedAmoCRM
@@ -73,6 +73,13 @@ class Account(ServedAmoCRM):
     def pending(self) -> list[tuple[str, str | None]]:
         """What is still to be told: kind and error of each."""
         return self._deliveries(DeliveryState.PENDING)
+
+    def attempts(self) -> str:
+        """All that is kept of what was sent and answered."""
+        with self.deployment.database.read() as db:
+            return "\n".join(
+                f"{row.request}\n{row.answer}" for row in db.execute(select(Attempt.request, Attempt.answer))
+            )
 
     def expired(self) -> list[tuple[str, str | None]]:
         """What the account was not told in the end, and why."""

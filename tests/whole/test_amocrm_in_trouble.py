@@ -54,6 +54,11 @@ def test_a_fault_of_a_moment_costs_no_call_and_doubles_none(
     wait_for(lambda: not account.pending())
     assert sorted(uniqs(amo)) == sorted(told)
     assert amo.busiest_second() <= 7
+    kept = account.attempts()
+    tokens = account.deployment.adapter(account.state()).account.tokens.current()
+    assert tokens is not None
+    assert not any(secret in kept for secret in (tokens.access, tokens.refresh, amo.client_secret))
+    assert "+380987858227" in kept
 
 
 def test_a_call_that_was_never_answered_is_looked_for_before_it_is_sent_again(

@@ -37,7 +37,7 @@ class Deployment:
         self.open_doors = Places(max(1, settings.web_threads // 8))
         self.no_try_before: dict[int, float] = {}
         """By connection, until when (monotonic seconds) its CRM's budget is known to be spent for starts."""
-        self._limiter = DatabaseLimiter(self.database)
+        self.limiter = DatabaseLimiter(self.database)
         self._adapters: dict[int, tuple[Connection, CRMAdapter]] = {}
         self._making = threading.Lock()
 
@@ -62,7 +62,7 @@ class Deployment:
             connection=connection.name,
             settings=connection.values,
             tokens=DatabaseTokenStore(self.database, self.cipher, connection.id),
-            limiter=self._limiter,
+            limiter=self.limiter,
             public_url=self.settings.public_url,
             language=connection.get("language"),
             allow_local=self.settings.allow_local_addresses,

@@ -174,8 +174,7 @@ def _take(
         case Echo():
             note_echo(here.database, connection.id)
         case InstallOffered():
-            if not keep_offer(here, connection, said):
-                return _text(429, "Too many installations wait already")
+            keep_offer(here, connection, said)
         case AccessDoubted():
             # Whoever tells waits three seconds at most, which a refresh of the tokens may take longer than.
             threading.Thread(target=_ask_account, args=(here, connection), daemon=True).start()

@@ -7,7 +7,7 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from connector.connections.accounts import account_key, keep_installation, open_tokens, seal_tokens
 from connector.connections.store import Connection
@@ -15,14 +15,16 @@ from connector.db import Database, now
 from connector.deployment import Deployment
 from connector.models import InstallOffer
 from crm_adapters.contract import InstallOffered
-from crm_adapters.errors import AccountTrouble, AdapterError
+from crm_adapters.errors import AccountTrouble, AdapterError, TryAgain
 from crm_adapters.oauth import Tokens
 
 logger = logging.getLogger(__name__)
 
 CODE_LASTS = timedelta(minutes=20)
 OFFER_LASTS = timedelta(days=30)
-CLAIM = timedelta(seconds=20)
+CLAIM = timedelta(seconds=30)
+AT_ONCE, ONE_EACH = 3, 10.0
+"""So many codes of one connection are exchanged at once, then one in so many seconds."""
 MOST_OFFERS = 20
 """For one connection: strangers may knock as often as they like."""
 
@@ -37,8 +39,8 @@ class Offer:
     created_at: datetime
 
 
-def keep_offer(deployment: Deployment, connection: Connection, offered: InstallOffered) -> bool:
-    """Keeps the code for the worker to exchange; False where too many wait already."""
+def keep_offer(deployment: Deployment, connection: Connection, offered: InstallOffered) -> None:
+    """Keeps the code for the worker to exchange, and of many the newest ones."""
     at = now()
     row = {
         "connection_id": connection.id,
@@ -48,26 +50,29 @@ def keep_offer(deployment: Deployment, connection: Connection, offered: InstallO
         "expires_at": at + CODE_LASTS,
         "created_at": at,
     }
+    waiting = select(InstallOffer.id).where(
+        InstallOffer.connection_id == connection.id, InstallOffer.account_key.is_(None)
+    )
     with deployment.database.write() as db:
-        waiting = select(InstallOffer.id).where(
-            InstallOffer.connection_id == connection.id,
-            InstallOffer.account_key.is_(None),
-            InstallOffer.expires_at > at,
-        )
-        if len(db.execute(waiting.limit(MOST_OFFERS)).all()) >= MOST_OFFERS:
-            return False
+        ids = db.execute(waiting.order_by(InstallOffer.id.desc())).scalars().all()
+        db.execute(delete(InstallOffer).where(InstallOffer.id.in_(ids[MOST_OFFERS - 1 :])))
         db.execute(insert(InstallOffer).values(row))
-        deployment.database.wake_workers(db)
-    return True
 
 
 def redeem_offers(deployment: Deployment) -> None:
-    """Exchanges the codes that are due. Harmless in two workers: each is claimed for a while."""
+    """Exchanges the codes that are due, the newest of each connection. Harmless in two workers: each is claimed.
+
+    Codes may be anybody's inventions, and amoCRM blocks whom it gets many wrong ones from: a few go at once, then one
+    in a while.
+    """
     at = now()
     due = (InstallOffer.account_key.is_(None), InstallOffer.due_at <= at, InstallOffer.expires_at > at)
+    newest = select(func.max(InstallOffer.id), InstallOffer.connection_id).where(*due)
     with deployment.database.read() as db:
-        ids = list(db.execute(select(InstallOffer.id).where(*due).limit(10)).scalars())
-    for offer_id in ids:
+        rows = db.execute(newest.group_by(InstallOffer.connection_id)).all()
+    for offer_id, connection_id in rows:
+        if deployment.limiter.take(f"offers:{connection_id}", burst=AT_ONCE, per_second=1 / ONE_EACH) > 0:
+            continue
         with deployment.database.write() as db:
             row = db.execute(
                 update(InstallOffer)
@@ -86,8 +91,10 @@ def _redeem(deployment: Deployment, offer_id: int, connection_id: int, sealed: s
     kept = deployment.cipher.open(sealed)
     try:
         found = deployment.adapter(connection).redeem(InstallOffered(host=kept["host"], code=kept["code"]))
-    except AccountTrouble as error:
+    except (AccountTrouble, TryAgain) as error:
         logger.warning("connection %s: an installation is not taken yet: %s", connection.name, error)
+        if error.code == "moved":
+            _drop(deployment.database, offer_id)
         return
     except AdapterError as error:
         logger.warning("connection %s: an installation was no genuine one: %s", connection.name, error)

@@ -52,7 +52,7 @@ class SignInsBySettings:
             keep_installation(here.database, here.cipher, connection.id, found.account_key, found.tokens)
         except SignInRefused as error:
             here.connections.pause(connection.id, by="connector", reason=str(error))
-        except (AdapterError, OtherAccount) as error:
+        except (AdapterError, OtherAccount, ValueError) as error:
             logger.warning("connection %s: not signed in by its settings: %s", connection.name, error)
             self._not_before[connection.id] = time.monotonic() + AGAIN_AFTER
         else:

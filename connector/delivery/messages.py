@@ -124,7 +124,7 @@ def _facts(deployment: Deployment, connection: Connection, row: Any, seconds: fl
     direction = Direction(row.direction)
     user_id = _user_of(deployment, connection, row, seconds)
     kind = CallKind(row.call_kind)
-    needs_employees = (direction is Direction.INCOMING and not row.extension) or row.kind == DeliveryKind.FINISH
+    needs_employees = (direction is Direction.INCOMING and not user_id) or row.kind == DeliveryKind.FINISH
     return {
         "call_id": row.call_id,
         "crm_call_id": row.crm_call_id,

@@ -59,7 +59,7 @@ class Worker:
         """Works until `stop` is set, then finishes what is in flight."""
         clock = BackgroundScheduler(
             timezone="UTC",
-            executors={"default": ClockThreads(6)},
+            executors={"default": ClockThreads(12)},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": 60},
         )
         for job, seconds in self._jobs():
@@ -78,7 +78,7 @@ class Worker:
             (self.renew_leases, 3),
             (self.fetch_recordings, 1),
             (self.dial, 1),
-            (lambda: redeem_offers(deployment), 2),
+            (lambda: redeem_offers(deployment), 1),
             (self._sign_ins.sign_in_all, 2),
             (lambda: refresh_all(deployment), 5),
             (lambda: keep_accounts_alive(deployment), 12 * 3600),
@@ -90,7 +90,6 @@ class Worker:
         self.dial()
         self.dispatch()
         self.fetch_recordings()
-        redeem_offers(self._deployment)
 
     def dial(self) -> None:
         """Has Evrotel asked for the calls that somebody wants."""

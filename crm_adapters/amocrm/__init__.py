@@ -20,14 +20,14 @@ DESCRIPTION = Description(
             key="amocrm_client_secret",
             label="Secret key",
             secret=True,
-            check=matching(r"\S{8,500}", "the secret key without spaces"),
+            check=matching(r"[\x21-\x7e]{8,500}", "the secret key without spaces"),
         ),
         Field(
             key="amocrm_long_lived_token",
             label="Long-lived token",
             help="Instead of connecting, for a private integration; the account's address goes with it.",
             secret=True,
-            check=matching(r"\S{20,4000}", "the token without spaces"),
+            check=matching(r"[\x21-\x7e]{20,4000}", "the token without spaces"),
         ),
         Field(
             key="amocrm_domain",

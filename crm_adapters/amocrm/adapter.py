@@ -93,7 +93,7 @@ class Adapter(CRMAdapter):
 
     def redeem(self, offer: InstallOffered) -> Installed:
         """The account that installed the widget by itself. Raises AdapterError."""
-        return redeemed(self.account, offer.host, offer.code)
+        return redeemed(self.account, offer.host, offer.code, Priority.BACKGROUND)
 
     def sign_in(self) -> Installed | None:
         """The account of the long-lived token, None without one. Raises AdapterError."""

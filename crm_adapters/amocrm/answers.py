@@ -107,7 +107,7 @@ def _retry_after(body: Any, headers: Mapping[str, str]) -> float | None:
     for value in (said, headers.get("Retry-After")):
         try:
             seconds = float(value) if value is not None and not isinstance(value, bool) else 0.0
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             continue
         if 0 < seconds < 10**6:
             return seconds

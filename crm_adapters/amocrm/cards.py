@@ -8,7 +8,7 @@ from crm_adapters.amocrm import EXTENSIONS, mapping
 from crm_adapters.amocrm.people import client_of
 from crm_adapters.amocrm.rounds import Round
 from crm_adapters.contract import CARD, SHOWN_TO, Telling
-from crm_adapters.errors import AccountTrouble, AdapterError, Refused, SignInRefused
+from crm_adapters.errors import AccountTrouble, AdapterError, NotSent, Refused, SignInRefused
 from crm_adapters.events import CallStarted, Direction
 from crm_adapters.settings import parse_user_by_extension
 
@@ -43,7 +43,7 @@ def _show(round_: Round, telling: Telling, event: CallStarted) -> None:
     round_.save([telling])
     try:
         round_.amo.post(EVENTS, {"add": [item | ({"users": numbers} if numbers else {})]})
-    except (AccountTrouble, SignInRefused) as error:
+    except (AccountTrouble, SignInRefused, NotSent) as error:
         if not error.maybe_done:
             del telling.progress[CARD_SENT]
         raise

@@ -18,12 +18,14 @@ from crm_adapters.amocrm.oauth import refreshed, renamed
 from crm_adapters.amocrm.pace import spent, wait_turn
 from crm_adapters.amocrm.wire import ask
 from crm_adapters.contract import Account, Exchange, Priority, Telling
-from crm_adapters.errors import AdapterError, Limited, Misconfigured, Refused, SignInRefused, Unreachable
+from crm_adapters.errors import AdapterError, Limited, Misconfigured, NotSent, Refused, SignInRefused, Unreachable
 from crm_adapters.http import guarded_session, mask
 from crm_adapters.oauth import Tokens
 
 REFRESH_BEFORE = timedelta(minutes=5)
 INFO_LASTS = 600.0
+WRITE_SECONDS = 1.0
+"""What is to be written is not sent with less time for its answer."""
 NOT_CONNECTED = "No amoCRM account is connected yet: connect it in the panel; all calls are kept"
 NEW_TOKEN_NEEDED = "amoCRM refuses the long-lived token, revoked or expired: set a new one; all calls are kept"  # noqa: S105 - a message
 OTHER_ACCOUNT = "The long-lived token belongs to another account than this connection: set the right one"
@@ -41,8 +43,10 @@ class AccountInfo:
     user_id: str
 
 
-_infos: dict[tuple[str, str], tuple[float, AccountInfo]] = {}
-"""By address and a digest of who asks; a hint, so threads need no lock."""
+_infos: dict[tuple[str, ...], tuple[float, AccountInfo]] = {}
+"""By connection, address and a digest of its token; a hint, so threads need no lock."""
+_proved: set[tuple[str, ...]] = set()
+"""Long-lived tokens that were seen to be of the account that their connection is bound to."""
 
 
 class AmoAccount:
@@ -130,9 +134,9 @@ class AmoAccount:
         settings = self.account.settings
         return mask(text, (self.tokens.access, self.tokens.refresh, *(settings.get(key, "") for key in _SECRETS)))
 
-    def _asker(self) -> tuple[str, str]:
-        client = self.account.settings.get("amocrm_long_lived_token") or f"{self.account.connection}"
-        return self.url, hashlib.sha256(client.encode()).hexdigest()
+    def _asker(self) -> tuple[str, ...]:
+        token = self.account.settings.get("amocrm_long_lived_token", "")
+        return self.account.connection, self.url, hashlib.sha256(token.encode()).hexdigest()
 
     def _valid(self, answered: tuple[Any, int]) -> Any:
         body, status = answered
@@ -144,7 +148,7 @@ class AmoAccount:
     def _signed_in(self) -> Tokens:
         settings = self.account.settings
         if self._is_long_lived:
-            url = account_url(settings.get("amocrm_domain", ""), allow_local=self.account.allow_local)
+            url = known_url(self.account)
             if url is None:
                 raise Misconfigured("amocrm_domain should be the account's address such as company.kommo.com")
             token = settings["amocrm_long_lived_token"]
@@ -182,6 +186,8 @@ class AmoAccount:
     def _asked(self, method: str, path: str, data: Any, params: Any) -> Answer:
         wait_turn(self.account, self.url, self._priority, self._deadline)
         began = time.monotonic()
+        if method.upper() != "GET" and self._deadline - began < WRITE_SECONDS:
+            raise NotSent("too little time is left for an answer")  # its certain time-out would look like trouble
         url = f"{self.url}{path}" if path.startswith("/") else f"{self.url}/api/v4/{path}"
         headers = {"Authorization": f"Bearer {self.tokens.access}", "User-Agent": "Evrotel-Connector/1"}
         try:
@@ -214,12 +220,15 @@ class AmoAccount:
 
     def _prove_identity(self, path: str) -> None:
         """A long-lived token is somebody's who pasted it: calls go to no other account than the one that is bound."""
-        if not self._is_long_lived or path == "account" or self._asker() in _infos:
+        if not self._is_long_lived or path == "account":
             return
-        bound, found = self.account.bound_to(), self.info().id
-        if bound is not None and bound != found:
-            _infos.pop(self._asker(), None)
+        bound = self.account.bound_to()
+        proof = (*self._asker(), str(bound))
+        if bound is None or proof in _proved:
+            return
+        if bound != self.info(fresh=True).id:
             raise SignInRefused(OTHER_ACCOUNT)
+        _proved.add(proof)
 
     def _refresh_early(self) -> None:
         expires_at = self.tokens.expires_at
@@ -252,6 +261,14 @@ class AmoAccount:
         return True
 
 
+def known_url(account: Account) -> str | None:
+    """The address of the connection's account, None before it is known."""
+    if account.settings.get("amocrm_long_lived_token"):
+        return account_url(account.settings.get("amocrm_domain", ""), allow_local=account.allow_local)
+    tokens = account.tokens.current()
+    return tokens.endpoint if tokens is not None else None
+
+
 @contextmanager
 def amo_account(account: Account, *, priority: Priority, seconds: float) -> Iterator[AmoAccount]:
     """The account, whose connections are closed at the end of the block. Raises AdapterError."""
@@ -265,8 +282,8 @@ def amo_account(account: Account, *, priority: Priority, seconds: float) -> Iter
 def _is_no_account(answer: Answer, path: str) -> bool:
     """Whether nobody is at home: of a list that every account has, also where it is said in JSON."""
     error = error_of(answer)
-    has_id = any(part.isdecimal() for part in path.split("/"))
-    return error is not None and (error.code == "moved" or (answer.status == 404 and not has_id))
+    is_list = not path.startswith("/") and not any(part.isdecimal() for part in path.split("/"))
+    return error is not None and (error.code == "moved" or (answer.status == 404 and is_list))
 
 
 def _present(params: Any) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 import jwt
 
 from crm_adapters.addresses import address_parts
+from crm_adapters.amocrm.client import known_url
 from crm_adapters.amocrm.hosts import account_url
 from crm_adapters.contract import Account
 
@@ -84,8 +85,8 @@ def _check_issuer(account: Account, issuer: str) -> None:
     """The account's own address; before an account is bound, that of any."""
     parts = address_parts(issuer)
     url = account_url(parts.netloc, allow_local=account.allow_local)
-    tokens = account.tokens.current()
-    if url is None or (tokens is not None and url.partition("//")[2] != tokens.endpoint.partition("//")[2]):
+    known = known_url(account)
+    if url is None or (known is not None and url.partition("//")[2] != known.partition("//")[2]):
         raise Forged("The token's issuer is not this account")
 
 

@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from crm_adapters.amocrm import EXTENSIONS
-from crm_adapters.amocrm.client import amo_account
+from crm_adapters.amocrm.client import amo_account, known_url
 from crm_adapters.amocrm.disposable import Forged, Visitor, use_once, visitor_of
 from crm_adapters.amocrm.hosts import account_url
 from crm_adapters.amocrm.signing_in import is_admin, redeemed
@@ -51,9 +51,8 @@ def open_door(account: Account, request: DoorRequest) -> DoorAnswer:
 
 def trusts(account: Account, origin: str) -> bool:
     """The pages of the account; of any account before one is bound, because the first one may bind it."""
-    tokens = account.tokens.current()
-    if tokens is not None:
-        return origin == tokens.endpoint
+    if (url := known_url(account)) is not None:
+        return origin == url
     host = origin.partition("://")[2]
     return origin == account_url(host, allow_local=account.allow_local)
 
@@ -61,9 +60,10 @@ def trusts(account: Account, origin: str) -> bool:
 def _callback(account: Account, request: DoorRequest) -> DoorAnswer:
     """Somebody comes back from the consent; or amoCRM's server tells of an installation that nobody here asked for."""
     query = request.query
-    if query.get("client_id", "") not in {"", account.settings.get("amocrm_client_id", "")}:
-        return DoorRefused(status=403, text="Another integration's answer")
     by_itself = "from_widget" in query
+    client_id = account.settings.get("amocrm_client_id", "")
+    if query.get("client_id", "") not in ({client_id} - {""} if by_itself else {"", client_id}):
+        return DoorRefused(status=403, text="Another integration's answer")
     if not by_itself and not account.take_state(query.get("state", "")):
         return DoorRefused(status=403, text="Nobody here asked for this, or it took too long: connect again")
     if query.get("error"):
@@ -74,7 +74,7 @@ def _callback(account: Account, request: DoorRequest) -> DoorAnswer:
 def _with_code(account: Account, host: str, code: str, by_itself: bool) -> DoorAnswer:
     if not code or account_url(host, allow_local=account.allow_local) is None:
         return DoorRefused(status=400, text="Not the address of an amoCRM account")
-    return InstallOffered(host=host, code=code) if by_itself else redeemed(account, host, code)
+    return InstallOffered(host=host, code=code) if by_itself else redeemed(account, host, code, Priority.START)
 
 
 def _uninstalled(account: Account, request: DoorRequest) -> DoorAnswer:
@@ -135,7 +135,7 @@ def _numbers(account: Account, visitor: Visitor, said: dict[str, Any]) -> DoorAn
         number = str(extension or "").strip()
         if not number:
             continue
-        if not (re.fullmatch(r"\d{1,15}", user_id) and re.fullmatch(r"\d{1,5}", number) and number.isascii()):
+        if not (re.fullmatch(r"[0-9]{1,15}", user_id) and re.fullmatch(r"[0-9]{1,5}", number)):
             return DoorRefused(status=400, text=f"{number[:20]} is no inner number: it should be 1 to 5 digits")
         if number in given.values():
             return DoorRefused(status=400, text=f"The inner number {number} is given to two users")

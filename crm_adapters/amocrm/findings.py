@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 
-from crm_adapters.amocrm.client import amo_account
+from crm_adapters.amocrm.client import OTHER_ACCOUNT, amo_account
 from crm_adapters.amocrm.oauth import redirect_uri
 from crm_adapters.contract import Account, CRMUser, Finding, FindingStatus, Priority
 from crm_adapters.errors import AccountTrouble, AdapterError, Misconfigured, SignInRefused
@@ -43,6 +43,8 @@ def _account(account: Account, users: Callable[[], list[CRMUser]]) -> Iterator[F
     try:
         with amo_account(account, priority=Priority.BACKGROUND, seconds=SECONDS) as amo:
             info = amo.info(fresh=True)
+            if account.bound_to() not in {None, info.id}:
+                raise SignInRefused(OTHER_ACCOUNT)
             yield _ok("signed-in", _("Signed in to %(account)s (%(url)s)."), account=info.name, url=amo.url)
     except SignInRefused as error:
         yield _error("signed-in", "%(why)s", CONNECT, why=error, url=url)

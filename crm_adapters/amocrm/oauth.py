@@ -53,10 +53,10 @@ def credentials(account: Account) -> tuple[str, str]:
     return found
 
 
-def exchanged(account: Account, url: str, code: str, *, seconds: float = SECONDS) -> Tokens:
+def exchanged(account: Account, url: str, code: str, priority: Priority = Priority.START) -> Tokens:
     """The tokens for a code at the account `url`. Raises AdapterError; SignInRefused where the code is not good."""
-    deadline = time.monotonic() + seconds
-    answer = _post(account, url, {"grant_type": "authorization_code", "code": code}, deadline)
+    deadline = time.monotonic() + SECONDS
+    answer = _post(account, url, {"grant_type": "authorization_code", "code": code}, deadline, priority)
     if (error := refusal_of(answer)) is not None:
         raise error
     return _tokens(answer, url, {})
@@ -136,9 +136,11 @@ def _unless_refreshed(account: Account, url: str, kept: Tokens, deadline: float)
     return refusal_of(answer) or _tokens(answer, url, kept.extra)
 
 
-def _post(account: Account, url: str, grant: dict[str, str], deadline: float) -> Answer:
+def _post(
+    account: Account, url: str, grant: dict[str, str], deadline: float, priority: Priority = Priority.START
+) -> Answer:
     client_id, secret = credentials(account)
-    wait_turn(account, url, Priority.START, deadline)
+    wait_turn(account, url, priority, deadline)
     body = {"client_id": client_id, "client_secret": secret, "redirect_uri": redirect_uri(account), **grant}
     with guarded_session(account.allow_local) as session:
         answer = ask(session, "POST", f"{url}/oauth2/access_token", deadline=deadline, headers={}, data=body)
@@ -149,10 +151,8 @@ def _post(account: Account, url: str, grant: dict[str, str], deadline: float) ->
 
 def _tokens(answer: Answer, url: str, known: Mapping[str, str]) -> Tokens:
     body = answer.body
-    try:
-        lasts = min(int(body.get("expires_in") or 86400), 10**8)
-    except (TypeError, ValueError):
-        lasts = 86400
+    said = body.get("expires_in")
+    lasts = min(said, 10**8) if isinstance(said, int) and said > 0 else 86400
     return with_claims(
         Tokens(
             access=body["access_token"],

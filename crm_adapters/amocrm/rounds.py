@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from crm_adapters.amocrm.client import AmoAccount
 from crm_adapters.contract import Save, Telling
-from crm_adapters.errors import AccountTrouble, AdapterError, Held, NotSent, SignInRefused
+from crm_adapters.errors import AccountTrouble, AdapterError, Held, NotSent, SignInRefused, TryAgain
+
+log = logging.getLogger(__name__)
 
 LOOKS_SECONDS = 4.0
 """How long one round may look for cards before it writes what it has, and lets the lane see who rings."""
@@ -19,7 +22,8 @@ class Round:
 
     def __init__(self, amo: AmoAccount, save: Save) -> None:
         self.amo = amo
-        self.save = save
+        self._save = save
+        self._not_ours: Exception | None = None
         self._trouble: AdapterError | None = None
         self._began = time.monotonic()
 
@@ -27,6 +31,14 @@ class Round:
         """Raises Held where this round has looked for others' cards long enough: phones that ring now go first."""
         if time.monotonic() - self._began > LOOKS_SECONDS:
             raise Held("others are looked for first", retry_after=0.0)
+
+    def save(self, tellings: Sequence[Telling]) -> None:
+        """Commits their progress and notes. What it raises ends everything."""
+        try:
+            self._save(tellings)
+        except Exception as error:
+            self._not_ours = error
+            raise
 
     def each(self, tellings: Iterable[Telling], step: Callable[[Telling], bool]) -> list[Telling]:
         """Takes a step with each; returns those for which it says that there is more to do."""
@@ -62,4 +74,9 @@ class Round:
                 return step(telling)
         except AdapterError as error:
             self.fail([telling], error)
-            return False
+        except Exception as error:
+            if error is self._not_ours:
+                raise
+            log.exception("an answer that nobody expected", extra={"call_id": telling.event.call_id})
+            telling.error = TryAgain(f"unexpected {type(error).__name__}")
+        return False

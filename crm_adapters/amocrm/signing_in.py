@@ -27,15 +27,15 @@ class _Fresh:
         return stale
 
 
-def redeemed(account: Account, host: str, code: str) -> Installed:
+def redeemed(account: Account, host: str, code: str, priority: Priority) -> Installed:
     """The account at `host` whose code this is. Raises AdapterError; Refused where the host is no account's."""
     url = account_url(host, allow_local=account.allow_local)
     if url is None:
         raise Refused(f"{host[:100]!r} is not the address of an amoCRM account")
-    tokens = exchanged(account, url, code)
+    tokens = exchanged(account, url, code, priority)
     settings = {key: value for key, value in account.settings.items() if key != "amocrm_long_lived_token"}
     asked = replace(account, settings=settings, tokens=_Fresh(tokens), bound_to=lambda: None)
-    with amo_account(asked, priority=Priority.START, seconds=SECONDS) as amo:
+    with amo_account(asked, priority=priority, seconds=SECONDS) as amo:
         return _installed(tokens, amo.info(fresh=True))
 
 

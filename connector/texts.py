@@ -32,6 +32,8 @@ DIAL_REASONS = {
 }
 """By `Dial.reason`, which is also what a robot's workflow is told."""
 
+UNCLEAR = _("Evrotel gave no clear answer. If your phone does not ring in a minute, try again.")
+
 RESULTS = {
     "answered": _("The client was reached, %(seconds)s s of talk"),
     "busy": _("The client's line is busy"),

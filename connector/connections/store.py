@@ -152,7 +152,7 @@ class ConnectionStore:
                     db.execute(delete(model).where(model.connection_id == connection.id))
             signs_in = {field.key for field in DESCRIPTIONS[crm].fields if field.key in cleaned}
             mended = any(values.get(key) != connection.values.get(key) for key in signs_in)
-        if mended and connection.paused_by == "connector":  # what it paused for may be mended: it is tried
+        if mended and (connection.paused_by == "connector" or connection.trouble):  # perhaps it was just that
             self.resume(connection.id, unless_by="admin")
         self._kept.pop(name, None)
         return self.get(name)

@@ -69,6 +69,7 @@ _WITH_FACTS = (
         Delivery.attempts,
         Delivery.progress,
         Delivery.failed_at,
+        Delivery.error,
         Call.id.label("call_id"),
         Call.crm_call_id,
         Call.direction,

@@ -18,7 +18,7 @@ from connector.delivery.retry import Decision, Verdict, decide, probe_wait
 from connector.log import about
 from connector.models import Attempt, Call, Connection, Delivery, DeliveryKind, DeliveryState, Lane
 from crm_adapters.contract import Telling
-from crm_adapters.errors import AccountTrouble, AdapterError, Misconfigured, SignInRefused, TryAgain
+from crm_adapters.errors import AccountTrouble, AdapterError, Held, Misconfigured, SignInRefused, TryAgain
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +36,7 @@ class Told:
     telling: Telling
     known_notes: dict[str, Any]
     known_user_id: str | None
+    known_error: str | None = None
     milliseconds: int = 0
 
 
@@ -50,6 +51,7 @@ def told_of(row: Any, telling: Telling, milliseconds: int = 0) -> Told:
         telling=telling,
         known_notes=row.crm_notes,
         known_user_id=row.crm_user_id,
+        known_error=row.error,
         milliseconds=milliseconds,
     )
 
@@ -78,7 +80,8 @@ def put_off(db: SQLConnection, delivery_id: int, attempts: int, reason: str, at:
 
 def settle(db: SQLConnection, connection_id: int, told: Sequence[Told], at: datetime) -> Verdict | None:
     """Writes all outcomes; returns ACCOUNT or PAUSE where nothing more is to be told for now."""
-    db.execute(insert(Attempt), [_attempt(each, at) for each in told])
+    if tries := [_attempt(each, at) for each in told if not _still_held(each)]:
+        db.execute(insert(Attempt), tries)
     answered_at = _answered_at(db, connection_id)
     answered = any(not isinstance(each.telling.error, AccountTrouble) for each in told)
     verdicts: set[Verdict] = set()
@@ -99,6 +102,11 @@ def settle(db: SQLConnection, connection_id: int, told: Sequence[Told], at: date
         return Verdict.ACCOUNT
     _end_trouble(db, connection_id)
     return None
+
+
+def _still_held(each: Told) -> bool:
+    """Whether nothing is new: a telling that waits for weeks must not fill the database with its looks."""
+    return isinstance(each.telling.error, Held) and _text(each.telling.error) == each.known_error
 
 
 def note_trouble(db: SQLConnection, connection_id: int, error: AccountTrouble, at: datetime) -> None:
@@ -203,7 +211,7 @@ def _failed(db: SQLConnection, each: Told, error: AdapterError, at: datetime, ow
         logger.error("the CRM will not take %s: %s", each.kind, error, extra=about(each.call_id))
     elif decision.verdict is Verdict.NOT_WANTED:
         logger.info("%s stays in the journal: %s", each.kind, error, extra=about(each.call_id))
-    else:
+    elif not _still_held(each):
         logger.warning("%s not told (%s): %s", each.kind, decision.verdict, error, extra=about(each.call_id))
     return decision.verdict
 

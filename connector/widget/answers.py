@@ -16,7 +16,7 @@ from connector.connections.offers import accept_offer, offer_is_coming
 from connector.connections.store import Connection
 from connector.deployment import Deployment
 from connector.models import Dial, DialOrigin, DialState
-from connector.texts import DIAL_REASONS, WIDGET_STATES, in_language
+from connector.texts import DIAL_REASONS, UNCLEAR, WIDGET_STATES, in_language
 from connector.widget.ringing import calls_for
 from crm_adapters.contract import CallsAsked, ClickToCall, Door, NumbersGiven, StateAsked
 
@@ -58,9 +58,12 @@ def dialled(here: Deployment, connection: Connection, click: ClickToCall) -> Res
     give_up = time.monotonic() + DIALLED_WITHIN
     while call_id is not None and time.monotonic() < give_up:
         with here.database.read() as db:
-            asked = db.execute(select(Dial.state, Dial.reason).where(Dial.call_id == call_id)).one()
+            query = select(Dial.state, Dial.reason, Dial.answer).where(Dial.call_id == call_id)
+            asked = db.execute(query).one()
         if asked.state == DialState.FAILED:
             return _failure(422, in_language(connection.get("language"), DIAL_REASONS[asked.reason]))
+        if asked.state == DialState.SENT and asked.answer is not None:
+            return _failure(409, in_language(connection.get("language"), UNCLEAR))
         if asked.state in {DialState.ACCEPTED, DialState.STARTED}:
             break
         time.sleep(LOOK_EACH)

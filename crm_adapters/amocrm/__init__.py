@@ -1,5 +1,6 @@
 """amoCRM and Kommo: calls by POST /api/v4/calls, https://www.amocrm.ru/developers/content/crm_platform/calls-api."""
 
+from crm_adapters.amocrm.hosts import account_host
 from crm_adapters.contract import Capability, Description, Door
 from crm_adapters.settings import Field, matching, user_by_extension
 
@@ -33,7 +34,7 @@ DESCRIPTION = Description(
             key="amocrm_domain",
             label="Account's address",
             help="Such as company.amocrm.ru or company.kommo.com; for a long-lived token.",
-            check=matching(r"[\w.-]{3,100}(:\d{1,5})?", "the account's address such as company.kommo.com"),
+            check=account_host,
         ),
         Field(
             key="amocrm_new_lead",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 
 from crm_adapters.amocrm import EXTENSIONS, mapping
 from crm_adapters.amocrm.people import client_of
@@ -16,6 +17,7 @@ log = logging.getLogger(__name__)
 
 CARD_SENT = "card_sent"
 EVENTS = "/api/v2/events"
+REFUSED = 400
 
 
 def open_card(round_: Round, telling: Telling) -> bool:
@@ -35,28 +37,45 @@ def open_card(round_: Round, telling: Telling) -> bool:
 
 
 def _show(round_: Round, telling: Telling, event: CallStarted) -> None:
-    users = [event.user_id] if event.user_id else _chosen(round_, telling, event)
-    telling.notes[SHOWN_TO] = users
-    item = {"type": "phone_call", "phone_number": event.client_number}
-    numbers = [number for user in users if (number := mapping.user_number(user)) is not None]
+    """Tells amoCRM; whoever it does not have as a user any more makes way for those who were chosen."""
     telling.progress[CARD_SENT] = True
-    round_.save([telling])
-    try:
-        round_.amo.post(EVENTS, {"add": [item | ({"users": numbers} if numbers else {})]})
-    except (AccountTrouble, SignInRefused, NotSent) as error:
-        if not error.maybe_done:
-            del telling.progress[CARD_SENT]
-        raise
-    except Refused as refusal:
-        log.warning("amoCRM does not show the card: %s", refusal, extra={"call_id": event.call_id})
+    for users in _whom(round_, telling, event):
+        telling.notes[SHOWN_TO] = users
+        round_.save([telling])
+        item: dict[str, object] = {"type": "phone_call", "phone_number": event.client_number}
+        if numbers := [number for user in users if (number := mapping.user_number(user)) is not None]:
+            item["users"] = numbers
+        try:
+            _, status = round_.amo.post(EVENTS, {"add": [item]})
+        except (AccountTrouble, SignInRefused, NotSent) as error:
+            if not error.maybe_done:
+                del telling.progress[CARD_SENT]
+            raise
+        except Refused as refusal:
+            log.warning("amoCRM does not show the card: %s", refusal, extra={"call_id": event.call_id})
+            return
+        if status != REFUSED:
+            return
+    log.warning("amoCRM shows the card to nobody", extra={"call_id": event.call_id})
 
 
-def _chosen(round_: Round, telling: Telling, event: CallStarted) -> list[str]:
-    """Who sees the card of a call that rings at nobody's extension in particular; empty for everybody."""
-    _note_client(round_, telling, event)
+def _whom(round_: Round, telling: Telling, event: CallStarted) -> Iterator[list[str]]:
+    """Who is to see the card, in turn: whose extension rings, the client's responsible, those who were chosen."""
+    if event.user_id:
+        yield [event.user_id]
+    else:
+        _note_client(round_, telling, event)
     owner = (telling.notes.get(CARD) or {}).get("user_id")
-    if responsible := mapping.first_active([owner], event.employees):
-        return [responsible]
+    if owner != event.user_id and (responsible := mapping.first_active([owner], event.employees)):
+        yield [responsible]
+    chosen = _chosen(round_, event)
+    yield chosen
+    if chosen:
+        yield []
+
+
+def _chosen(round_: Round, event: CallStarted) -> list[str]:
+    """Who sees the card of a client who belongs to nobody; empty for everybody."""
     if event.line_user_ids:
         return list(event.line_user_ids)
     settings = round_.amo.account.settings

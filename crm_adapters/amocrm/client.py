@@ -180,7 +180,8 @@ class AmoAccount:
         if answer.status == 204 or (answer.status == 202 and not answer.is_json):
             return None, answer.status
         if not answer.is_json:
-            raise Unreachable(f"amoCRM answered {answer.status} without JSON", maybe_done=method.upper() != "GET")
+            text = f"amoCRM answered {answer.status} without JSON"
+            raise Unreachable(text, maybe_done=method.upper() != "GET")
         return answer.body, answer.status
 
     def _asked(self, method: str, path: str, data: Any, params: Any) -> Answer:

@@ -50,6 +50,8 @@ def visitor_of(account: Account, token: str) -> Visitor:
         )
     except jwt.InvalidTokenError as error:
         raise Forged(f"The token is not good: {error}") from None
+    if not (isinstance(claims["aud"], str) and isinstance(claims["jti"], str) and claims["jti"]):
+        raise Forged("The token is not good")
     if claims.get("client_uuid") != client_id:
         raise Forged("The token is another integration's")
     _check_issuer(account, str(claims["iss"]))
@@ -86,7 +88,7 @@ def _check_issuer(account: Account, issuer: str) -> None:
     parts = address_parts(issuer)
     url = account_url(parts.netloc, allow_local=account.allow_local)
     known = known_url(account)
-    if url is None or (known is not None and url.partition("//")[2] != known.partition("//")[2]):
+    if url is None or issuer.rstrip("/") != url or known not in {None, url}:
         raise Forged("The token's issuer is not this account")
 
 

@@ -30,7 +30,7 @@ from crm_adapters.contract import (
 from crm_adapters.errors import AdapterError
 
 ADMIN_SECONDS = 5.0
-LONGEST_PHONE, MOST_USERS = 64, 2000
+FEWEST_DIGITS, LONGEST_PHONE, MOST_USERS = 3, 64, 2000
 
 
 def asks_at(request: DoorRequest) -> bool:
@@ -111,7 +111,8 @@ def _click(visitor: Visitor, said: dict[str, Any]) -> DoorAnswer:
     phone = said.get("phone")
     if isinstance(phone, int) and not isinstance(phone, bool):
         phone = str(phone)
-    if not isinstance(phone, str) or not phone.strip() or len(phone) > LONGEST_PHONE:
+    digits = sum(each.isdecimal() for each in phone) if isinstance(phone, str) else 0
+    if not isinstance(phone, str) or digits < FEWEST_DIGITS or len(phone) > LONGEST_PHONE:
         return DoorRefused(status=400, text="phone should be a number as text")
     return ClickToCall(
         key=f"amocrm-{visitor.token_id}"[:200],

@@ -18,7 +18,15 @@ def account_url(host: str, *, allow_local: bool) -> str | None:
     host = host.lower() if host.isascii() else ""
     if _ACCOUNT.fullmatch(host) and not host.startswith("www."):
         return f"https://{host}"
-    return f"http://{host}" if allow_local and _LOCAL.fullmatch(host) else None
+    is_local = allow_local and _LOCAL.fullmatch(host) and 0 < int(host.rpartition(":")[2]) < 65536
+    return f"http://{host}" if is_local else None
+
+
+def account_host(value: str) -> str:
+    """The host of an account, as a setting. Raises ValueError."""
+    if account_url(value, allow_local=True) is None:
+        raise ValueError("the account's address such as company.kommo.com")
+    return value.lower()
 
 
 def consent_page(domain: str) -> str:

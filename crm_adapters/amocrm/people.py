@@ -13,7 +13,7 @@ from crm_adapters.amocrm.client import AmoAccount
 from crm_adapters.amocrm.library import all_of
 from crm_adapters.errors import Refused
 
-FOUND_LASTS, UNKNOWN_LASTS = 120.0, 10.0
+FOUND_LASTS, UNKNOWN_LASTS = 60.0, 10.0
 MOST_KEPT = 5000
 CLOSED_STATUSES = frozenset({142, 143})
 """Won and lost, in every pipeline."""
@@ -52,15 +52,33 @@ def client_of(amo: AmoAccount, number: str, *, fresh: bool = False) -> Client | 
     return kept[1]
 
 
-def clients_of(amo: AmoAccount, number: str) -> list[Mapping[str, Any]]:
+def clients_of(amo: AmoAccount, number: str, *, with_customers: bool = False) -> list[Mapping[str, Any]]:
     """All contacts whose phone field has the number, else all companies. Raises AdapterError."""
     query = mapping.digits(number)[-mapping.COMPARED_DIGITS :]
     for type_, interaction in (("contacts", amo.contacts), ("companies", amo.companies)):
-        rows = all_of(interaction, query=query, include=["leads"])
+        rows = _searched(interaction, query, with_customers)
         found: list[Mapping[str, Any]] = [{**row, "type": type_} for row in rows if _has(row, number)]
         if found:
             return found
     return []
+
+
+def _searched(interaction: Any, query: str, with_customers: bool) -> list[dict[str, Any]]:
+    if with_customers:
+        try:
+            return list(all_of(interaction, query=query, include=["leads", "customers"]))
+        except Refused:
+            pass  # an account without customers
+    return list(all_of(interaction, query=query, include=["leads"]))
+
+
+def likely_leads(amo: AmoAccount, rows: list[Mapping[str, Any]], most: int) -> list[int]:
+    """The cards' leads that a call may be on: the open ones first, then the newest. Raises AdapterError."""
+    leads = sorted({lead for row in rows for lead in leads_of(row)}, reverse=True)
+    if len(leads) > most:
+        busy = _open_leads(amo, rows)
+        leads.sort(key=lambda lead: lead not in busy)
+    return leads[:most]
 
 
 def _has(row: Mapping[str, Any], number: str) -> bool:

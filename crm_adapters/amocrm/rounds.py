@@ -13,8 +13,9 @@ from crm_adapters.errors import AccountTrouble, AdapterError, Held, NotSent, Sig
 
 log = logging.getLogger(__name__)
 
-LOOKS_SECONDS = 4.0
-"""How long one round may look for cards before it writes what it has, and lets the lane see who rings."""
+WORK_SECONDS = 2.0
+"""How long one round may be at one kind of work that takes requests for each call, before it writes what it has and
+lets the lane see who rings."""
 
 
 class Round:
@@ -25,12 +26,13 @@ class Round:
         self._save = save
         self._not_ours: Exception | None = None
         self._trouble: AdapterError | None = None
-        self._began = time.monotonic()
+        self._began: dict[str, float] = {}
 
-    def allows_a_look(self) -> None:
-        """Raises Held where this round has looked for others' cards long enough: phones that ring now go first."""
-        if time.monotonic() - self._began > LOOKS_SECONDS:
-            raise Held("others are looked for first", retry_after=0.0)
+    def allows(self, work: str) -> None:
+        """Raises Held where this round has done enough of this work for others: phones that ring now go first."""
+        began = self._began.setdefault(work, time.monotonic())
+        if time.monotonic() - began > WORK_SECONDS:
+            raise Held("others have their turn first", retry_after=0.0)
 
     def save(self, tellings: Sequence[Telling]) -> None:
         """Commits their progress and notes. What it raises ends everything."""

@@ -11,7 +11,7 @@ from crm_adapters.amocrm.calls import UNSORTED
 from crm_adapters.amocrm.library import all_of
 from crm_adapters.amocrm.people import Client, client_of
 from crm_adapters.amocrm.rounds import Round
-from crm_adapters.contract import TASK_ID, Telling
+from crm_adapters.contract import CARD, TASK_ID, Telling
 from crm_adapters.errors import AdapterError, NotWanted, Refused, Unreachable
 from crm_adapters.events import CallMissed, CallReturned
 
@@ -28,7 +28,8 @@ def miss(round_: Round, telling: Telling) -> bool:
         return False
     if reason := mapping.unfit_reason(event):
         raise NotWanted(reason)
-    found = client_of(round_.amo, event.client_number)
+    amo, number = round_.amo, event.client_number
+    found = client_of(amo, number) or client_of(amo, number, fresh=True) or _noted(telling)
     if found is None and telling.notes.get(UNSORTED):
         raise NotWanted(IN_UNSORTED)
     if event.earlier_task_id and _is_open(round_, found, event.earlier_task_id):
@@ -39,7 +40,7 @@ def miss(round_: Round, telling: Telling) -> bool:
     telling.progress[TASK_SENT] = True
     round_.save([telling])
     try:
-        task = round_.amo.made("tasks", _task(event, found))
+        task = _made(round_, event, found)
     except AdapterError as error:
         if not error.maybe_done:
             del telling.progress[TASK_SENT]
@@ -64,10 +65,31 @@ def complete(round_: Round, telling: Telling) -> bool:
     return False
 
 
-def _task(event: CallMissed, found: Client | None) -> dict[str, Any]:
+def _noted(telling: Telling) -> Client | None:
+    """The card that was made for this very call and that the search does not find yet."""
+    card = telling.notes.get(CARD) or {}
+    if not isinstance(card.get("id"), int):
+        return None
+    return Client(type=card["type"], id=card["id"], name=card.get("name") or "", user_id=card.get("user_id"), leads=())
+
+
+def _made(round_: Round, event: CallMissed, found: Client | None) -> dict[str, Any]:
+    """The task, for the first of those whose it may be whom the account still has."""
     owner = found.user_id if found else None
     candidates = [owner, event.user_id, *event.line_user_ids, event.fallback_user_id]
-    responsible = mapping.user_number(mapping.first_active(candidates, event.employees))
+    active = [each for each in candidates if mapping.first_active([each], event.employees)]
+    refusal: Refused | None = None
+    for user_id in [*dict.fromkeys(active), None]:
+        try:
+            return round_.amo.made("tasks", _task(event, found, mapping.user_number(user_id)))
+        except Refused as error:
+            if "responsible_user_id" not in str(error):
+                raise
+            refusal = error
+    raise refusal or Refused("the task is for nobody")
+
+
+def _task(event: CallMissed, found: Client | None, responsible: int | None) -> dict[str, Any]:
     task: dict[str, Any] = {
         "text": f"{event.title}\n{event.text}",
         "complete_till": int(event.deadline.timestamp()) if event.deadline else 0,
@@ -82,14 +104,20 @@ def _task(event: CallMissed, found: Client | None) -> dict[str, Any]:
 
 
 def _is_open(round_: Round, found: Client | None, task_id: str) -> bool:
-    """Whether an earlier task still stands; one without a card can't be asked for, and is taken to."""
+    """Whether an earlier task still stands. Where amoCRM does not say, one without a card is taken to."""
+    try:
+        task = round_.amo.get(f"tasks/{int(task_id)}")
+    except (Refused, ValueError):
+        task = None
+    if isinstance(task, dict) and isinstance(task.get("is_completed"), bool):
+        return not task["is_completed"]
     return found is None or any(str(row.get("id")) == task_id for row in _open_tasks(round_, found))
 
 
 def _made_before(round_: Round, found: Client | None, event: CallMissed) -> str | None:
     """The task that an earlier try may have made: its title names the call's time."""
     for row in _open_tasks(round_, found):
-        if str(row.get("text") or "").startswith(event.title):
+        if str(row.get("text") or "").startswith(event.title) and row.get("id"):
             return str(row["id"])
     return None
 

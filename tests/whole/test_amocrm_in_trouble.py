@@ -20,6 +20,11 @@ from tests.whole.amocrm import ANSWERED, CLIENT, LINE, STRANGER, Account
 CALLS, TOKEN_PATH = "/api/v4/calls", "/oauth2/access_token"
 
 
+@pytest.fixture(autouse=True)
+def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(amo_calls, "STILL_WORKED_ON", 0.5)
+
+
 def is_told(amo: AmoCRM, callid: str) -> bool:
     return callid in uniqs(amo)
 

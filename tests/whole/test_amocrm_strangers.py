@@ -20,6 +20,7 @@ CONTACTS, LEADS, TASKS = "/api/v4/contacts", "/api/v4/leads", "/api/v4/tasks"
 @pytest.fixture(autouse=True)
 def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(amo_calls, "AFTER_ENTRY_WAITS", ((10**9, 0.5),))
+    monkeypatch.setattr(amo_calls, "FOUND_WITHIN", 2.0)
     monkeypatch.setattr(amo_calls, "CARD_WAITS", ((3600, 0.5),))
 
 

@@ -101,6 +101,7 @@ def test_a_lost_answer_about_an_entry_makes_no_second_one(account: Account, amo:
 
 
 def test_a_refused_account_is_left_alone_and_sends_all_when_it_is_resumed(account: Account, amo: AmoCRM) -> None:
+    wait_for(lambda: amo.asked("GET", "/api/v4/users"))
     amo.require_payment()
     account.play(CLIENT, "101", "o")
     wait_for(lambda: account.state().paused)

@@ -47,6 +47,7 @@ def uniqs(amo: AmoCRM) -> list[str]:
     return sorted([note.params["uniq"] for note in amo.call_notes()] + waiting)
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_a_killed_worker_leaves_no_call_behind_and_none_twice(deployed: Installation, amo: AmoCRM) -> None:
     deployed.start_worker("first")
     unanswered = amo.faults.next("POST", CALLS, Fault.silence(effect=True))

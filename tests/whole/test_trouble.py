@@ -22,6 +22,8 @@ ATTACH = "telephony.externalcall.attachrecord"
 START_SECONDS = 2.5
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 """Where the portal's behaviour is tried and the database has no part in it."""
+on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+"""Where workers on several machines are the point."""
 
 
 def local_now() -> str:
@@ -140,6 +142,7 @@ def test_what_a_paused_connection_keeps_goes_out_when_it_is_resumed(
     wait_for(lambda: len(portal.finished_calls()) == 2)
 
 
+@on_postgresql
 def test_a_burst_stays_within_the_portal_s_limits(
     running: Installation, portal: Bitrix24, recordings: Recordings
 ) -> None:
@@ -239,6 +242,7 @@ def test_two_workers_and_kills_between(running: Installation, portal: Bitrix24, 
     assert_each_once(portal, 60, 60)
 
 
+@on_postgresql
 def test_a_click_is_dialled_once_whatever_is_killed(
     running: Installation, portal: Bitrix24, evrotel_apps: WebApps
 ) -> None:

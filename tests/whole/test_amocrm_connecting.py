@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from connector.connections.accounts import account_key
+from connector.connections.offers import offers_of
 from connector.panel.signin import create_user, make_sign_in_link
 from tests.emulators.amocrm import AmoCRM
 from tests.emulators.amocrm.faults import Fault
@@ -153,6 +154,21 @@ def test_an_installation_from_within_binds_only_with_a_proof(unconnected: Accoun
         assert refused.status_code == 401
 
 
+def test_strangers_codes_cost_little(unconnected: Account, amo: AmoCRM) -> None:
+    """Anybody may send them: amoCRM hears of a few, and the newest ones are kept."""
+    with unconnected as account:
+        assert come_back(account, from_widget="1", client_id="", code="x").status_code == 403
+        for each in range(30):
+            assert come_back(account, from_widget="1", code=f"invented-{each}").status_code == 200
+        assert come_back(account, from_widget="1").status_code == 200
+        account.work()
+        wait_for(lambda: len(amo.asked("POST", TOKEN_PATH)) == 3)
+        wait_for(lambda: offers_of(account.deployment.database, account.state().id))
+        time.sleep(1.5)
+        assert len(amo.asked("POST", TOKEN_PATH)) == 3
+        amo.violations.clear()
+
+
 def test_an_administrator_accepts_an_installation_in_the_panel(unconnected: Account, amo: AmoCRM) -> None:
     with unconnected as account:
         come_back(account, from_widget="1")
@@ -179,12 +195,12 @@ def test_a_long_lived_token_needs_no_consent(unconnected: Account, amo: AmoCRM) 
         with AmoCRM(account_id=666) as other:
             account.set(amocrm_long_lived_token=other.long_lived_token(), amocrm_domain=other.address)
             time.sleep(1.1)
+            assert [each for each in account.check() if "another account" in each.text and each.status == "error"]
             account.play(CLIENT, LINE)
             wait_for(lambda: account.state().paused)
             assert "another account" in (account.state().paused_reason or "")
             assert other.calls == []
         account.set(amocrm_long_lived_token=amo.long_lived_token(), amocrm_domain=amo.address)
-        account.deployment.connections.resume(account.state().id)
         wait_for(lambda: len(amo.calls) == 2)
         amo.revoke()
         account.play(CLIENT, LINE)

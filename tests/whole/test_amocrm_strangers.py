@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from crm_adapters.amocrm import calls as amo_calls
+from crm_adapters.amocrm import rounds
 from tests.emulators.amocrm import AmoCRM
 from tests.emulators.amocrm.faults import Fault
 from tests.running import wait_for
@@ -150,3 +151,56 @@ def test_a_task_that_was_ticked_off_by_hand_makes_way_for_the_next(account: Acco
     account.play(STRANGER, LINE)
     wait_for(lambda: amo.unsorted and not account.pending())
     assert len(amo.tasks) == 2
+
+
+def test_an_entry_that_was_accepted_before_its_answer_came_has_the_call_once(account: Account, amo: AmoCRM) -> None:
+    amo.faults.next("POST", SIP, Fault.cut(effect=True))
+    account.play(STRANGER, LINE)
+    [entry] = wait_for(lambda: amo.unsorted)
+    amo.accept(entry.uid)
+    wait_for(lambda: not account.pending())
+    assert len(amo.call_notes()) == 1
+
+
+def test_many_strangers_at_once_are_written_in_turn(
+    account: Account, amo: AmoCRM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Looking for their cards takes more than one round allows, and nobody is looked for again and again."""
+    monkeypatch.setattr(rounds, "WORK_SECONDS", 0.6)
+    account.deployment.connections.pause(account.state().id, by="admin", reason="a pause")
+    time.sleep(1.1)
+    for each in range(8):
+        account.play(f"050111220{each}", LINE)
+    account.deployment.connections.resume(account.state().id)
+    wait_for(lambda: len(amo.unsorted) == 8, 30)
+    assert len(amo.asked("GET", CONTACTS)) <= 16
+
+
+def test_calls_of_a_new_contact_that_is_not_found_yet_make_no_second_one(account: Account, amo: AmoCRM) -> None:
+    amo.account.is_unsorted_on = False
+    amo.index_delay(seconds=1.5, search=True)
+    amo.faults.next("POST", LEADS, Fault.bad_gateway())
+    for _ in range(2):
+        account.play(STRANGER, "101", **ANSWERED)
+    wait_for(lambda: len(amo.calls) == 2, 30)
+    made = [each for each in amo.contacts if each.phones == ["+380501112233"]]
+    assert (len(made), len(amo.leads)) == (1, 1)
+
+
+def test_users_who_are_gone_cost_neither_cards_nor_calls_nor_tasks(account: Account, amo: AmoCRM) -> None:
+    """Also where the list of users is not known, as with a token of no administrator."""
+    account.set(default_user="7", extensions="101=8,109=999")
+    amo.dismiss(9)
+    time.sleep(1.1)
+    callid = account.ring(CLIENT, LINE)
+    [popup] = wait_for(lambda: amo.popups)
+    assert set(popup.users or ()) <= {7, 8}
+    account.hang_up(callid)
+    [task] = wait_for(lambda: amo.tasks)
+    assert (task.responsible_user_id, amo.calls[0].responsible_user_id) == (7, 7)
+    account.play(CLIENT, "109", "o", **ANSWERED)
+    wait_for(lambda: len(amo.calls) == 2)
+    assert (amo.calls[1].created_by, amo.calls[1].responsible_user_id) == (None, 7)
+    amo.account.is_unsorted_on = False
+    account.play(STRANGER, "109", **ANSWERED)
+    wait_for(lambda: len(amo.calls) == 3)

@@ -12,8 +12,8 @@ from crm_adapters.contract import Account, Priority
 from crm_adapters.errors import NotSent
 
 # Of any second at most burst + rate requests go: 7, and 6 where no phone waits.
-BURST: Mapping[Priority, float] = {Priority.START: 2.5, Priority.BACKGROUND: 2}
-PER_SECOND = 4.4
+BURST: Mapping[Priority, float] = {Priority.START: 2.0, Priority.BACKGROUND: 1.5}
+PER_SECOND = 4.9
 ADDRESS = "amocrm-address"
 
 

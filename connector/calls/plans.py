@@ -123,7 +123,7 @@ def _workflow_waits(db: SQLConnection, call: EndedRow) -> bool:
 def _plan_returned(db: SQLConnection, call: EndedRow) -> None:
     """The client was reached: tasks that are to come are not made any more, those that were made are done."""
     tasks = db.execute(
-        select(Delivery.id, Delivery.call_id, Delivery.progress)
+        select(Delivery.id, Delivery.call_id, Delivery.progress, Delivery.state)
         .join(Call, Call.id == Delivery.call_id)
         .where(
             Call.connection_id == call.connection.id,
@@ -138,8 +138,8 @@ def _plan_returned(db: SQLConnection, call: EndedRow) -> None:
     db.execute(
         update(Delivery)
         .where(
-            # One that was begun may be there already: it is made whole, and done after that.
-            Delivery.id.in_([task.id for task in tasks if not task.progress]),
+            # One that is being made may be there already: it is made whole, and done after that.
+            Delivery.id.in_([task.id for task in tasks if task.state == DeliveryState.DEAD or not task.progress]),
             Delivery.state.in_([DeliveryState.PENDING, DeliveryState.DEAD]),
         )
         .values(state=DeliveryState.EXPIRED, settled_at=call.at, error="the client was reached before")

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from connector.connections import store
+from connector.delivery import retry
+from crm_adapters.amocrm import pace
 from tests.emulators.amocrm import AmoCRM
 from tests.emulators.bitrix24 import Bitrix24
 from tests.emulators.evrotel import Recordings, WebApps
@@ -78,8 +81,22 @@ def amo() -> Iterator[AmoCRM]:
 
 
 @pytest.fixture
-def account(tmp_path: Path, amo: AmoCRM, recordings: Recordings, evrotel_apps: WebApps) -> Iterator[Account]:
+def hasty(monkeypatch: pytest.MonkeyPatch, amo: AmoCRM) -> None:
+    """Waits that are there for amoCRM's and the database's sake are short; `unhurried` tests look at them."""
+    monkeypatch.setattr(pace, "PER_SECOND", 40.0)
+    amo.rate.enabled = False
+    monkeypatch.setattr(store, "FRESH_SECONDS", 0.02)
+    monkeypatch.setattr(retry, "FIRST_PROBES", (0.2, 0.4, 0.8, 1.6, 3.2))
+    monkeypatch.setattr(retry, "DELIVERY_WAITS", (0.4, 0.8, 1.6, 3.2, 5, 5, 5))
+
+
+@pytest.fixture
+def account(
+    request: pytest.FixtureRequest, tmp_path: Path, amo: AmoCRM, recordings: Recordings, evrotel_apps: WebApps
+) -> Iterator[Account]:
     """Web and worker in this process, the account connected; what an emulator swallows must not have happened."""
+    if request.node.get_closest_marker("unhurried") is None:
+        request.getfixturevalue("hasty")
     urls = {"evrotel_api_url": evrotel_apps.url, "evrotel_dial_url": evrotel_apps.dial_url}
     with Account(tmp_path, port=int(amo.redirect_uri.split(":")[2].partition("/")[0]), **urls) as account:
         account.amo = amo

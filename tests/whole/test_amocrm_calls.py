@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
 
+import pytest
 import requests
 
 from connector.calls.people import refresh
@@ -68,7 +69,7 @@ def test_a_client_of_a_dismissed_employee_is_the_default_users(account: Account,
     amo.dismiss(9)
     account.set(default_user="7", language="en")
     refresh(account.deployment, account.deployment.connections.get("acme"), timedelta(0), 5)
-    time.sleep(1.1)
+    time.sleep(0.1)
     callid = account.ring(CLIENT, LINE)
     [popup] = wait_for(lambda: amo.popups)
     assert set(popup.users or ()) == {7, 8}
@@ -122,6 +123,7 @@ def _played(link: str | None) -> requests.Response | None:
     return response if response.status_code == 200 else None
 
 
+@pytest.mark.unhurried
 def test_sixty_ends_are_a_few_requests_and_one_bad_item_sinks_nobody(account: Account, amo: AmoCRM) -> None:
     """Also an employee whom the account no longer has, and a phone that amoCRM itself will not have."""
     account.set(extensions="101=8,102=777")
@@ -140,7 +142,7 @@ def test_sixty_ends_are_a_few_requests_and_one_bad_item_sinks_nobody(account: Ac
 
 def test_known_and_unknown_numbers_of_a_batch_are_told_apart(account: Account, amo: AmoCRM) -> None:
     account.set(create_customers="none")
-    time.sleep(1.1)
+    time.sleep(0.1)
     for mixed_as_400 in (False, True):
         amo.account.mixed_as_400 = mixed_as_400
         calls, asked = len(amo.calls), len(amo.asked("POST", CALLS))

@@ -58,7 +58,6 @@ def test_a_fault_of_a_moment_costs_no_call_and_doubles_none(
         wait_for(lambda: len(amo.calls) >= len(told), 30)
     wait_for(lambda: not account.pending())
     assert sorted(uniqs(amo)) == sorted(told)
-    assert amo.busiest_second() <= 7
     kept = account.attempts()
     tokens = account.deployment.adapter(account.state()).account.tokens.current()
     assert tokens is not None
@@ -117,6 +116,7 @@ def test_a_refused_account_is_left_alone_and_sends_all_when_it_is_resumed(accoun
     wait_for(lambda: len(amo.calls) == 3)
 
 
+@pytest.mark.unhurried
 def test_a_block_is_waited_out_without_knocking(account: Account, amo: AmoCRM) -> None:
     """nginx's 403: whoever insists stays out."""
     amo.block()
@@ -151,7 +151,7 @@ def test_one_refresh_for_all_threads_and_processes(account: Account, amo: AmoCRM
 def test_only_a_revoked_grant_disconnects(account: Account, amo: AmoCRM) -> None:
     """A wrong secret of ours is told to the admin, and mended by setting the right one; connecting again sends all."""
     account.set(amocrm_client_secret="somebody-elses-secret")
-    time.sleep(1.1)
+    time.sleep(0.1)
     amo.expire()
     account.play(CLIENT, "101", "o")
     wait_for(lambda: account.state().trouble)

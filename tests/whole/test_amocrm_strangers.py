@@ -101,14 +101,14 @@ def test_without_unsorted_a_stranger_becomes_contact_and_lead_and_then_has_the_c
 
 def test_who_is_created_is_the_connections_rule(account: Account, amo: AmoCRM) -> None:
     account.set(create_customers="all", amocrm_new_lead="no")
-    time.sleep(1.1)
+    time.sleep(0.1)
     account.play("0671234567", "101", "o", **ANSWERED)
     [call] = wait_for(lambda: amo.calls)
     assert (call.entity_type, amo.unsorted, amo.leads) == ("contact", [], [])
     account.play("0671234568", "101", "o")
     wait_for(lambda: expired(account, amo_calls.NOBODY_TALKED))
     account.set(create_customers="none")
-    time.sleep(1.1)
+    time.sleep(0.1)
     account.play("0671234569", LINE)
     wait_for(lambda: expired(account, amo_calls.UNKNOWN_NUMBER))
     assert (len(amo.calls), amo.unsorted) == (1, [])
@@ -120,7 +120,7 @@ def open_tasks(amo: AmoCRM) -> list[Any]:
 
 def test_missed_calls_of_a_client_are_one_task_until_somebody_talks_to_them(account: Account, amo: AmoCRM) -> None:
     account.set(missed_call_task="30")
-    time.sleep(1.1)
+    time.sleep(0.1)
     amo.faults.next("POST", TASKS, Fault.cut(effect=True))
     account.play(CLIENT, LINE)
     [task] = wait_for(lambda: amo.tasks)
@@ -168,7 +168,7 @@ def test_many_strangers_at_once_are_written_in_turn(
     """Looking for their cards takes more than one round allows, and nobody is looked for again and again."""
     monkeypatch.setattr(rounds, "WORK_SECONDS", 0.6)
     account.deployment.connections.pause(account.state().id, by="admin", reason="a pause")
-    time.sleep(1.1)
+    time.sleep(0.1)
     for each in range(8):
         account.play(f"050111220{each}", LINE)
     account.deployment.connections.resume(account.state().id)
@@ -191,7 +191,7 @@ def test_users_who_are_gone_cost_neither_cards_nor_calls_nor_tasks(account: Acco
     """Also where the list of users is not known, as with a token of no administrator."""
     account.set(default_user="7", extensions="101=8,109=999")
     amo.dismiss(9)
-    time.sleep(1.1)
+    time.sleep(0.1)
     callid = account.ring(CLIENT, LINE)
     [popup] = wait_for(lambda: amo.popups)
     assert set(popup.users or ()) <= {7, 8}

@@ -44,7 +44,7 @@ def test_a_click_dials_once_from_the_users_extension_and_is_logged_for_them(
     account: Account, amo: AmoCRM, evrotel_apps: WebApps
 ) -> None:
     account.set(extensions="101=8,102=9")
-    time.sleep(1.1)
+    time.sleep(0.1)
     token = amo.disposable_token(8)
     clicked = ask(account, "click-to-call", token, PHONE)
     assert (clicked.status_code, clicked.json()) == (200, {"status": "dialling"})

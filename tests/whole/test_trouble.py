@@ -184,7 +184,11 @@ def test_expired_tokens_are_refreshed_once(running: Installation, portal: Bitrix
     assert [bool(refresh.error) for refresh in portal.refreshes] == [False]
 
 
-@pytest.mark.parametrize("method", [REGISTER, FINISH, ATTACH, "batch"])
+@pytest.mark.parametrize(
+    ("database_url", "method"),
+    [("sqlite", REGISTER), ("sqlite", FINISH), ("sqlite", ATTACH), ("postgresql", FINISH), ("postgresql", "batch")],
+    indirect=["database_url"],
+)
 def test_a_worker_killed_in_the_middle_of_a_step(
     running: Installation, portal: Bitrix24, recordings: Recordings, method: str
 ) -> None:
@@ -225,6 +229,7 @@ def _or_none(call: object) -> object:
         return None
 
 
+@on_postgresql
 def test_two_workers_and_kills_between(running: Installation, portal: Bitrix24, recordings: Recordings) -> None:
     evrotel = running.transmitter()
     running.start_worker("second")

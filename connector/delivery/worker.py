@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -32,6 +33,7 @@ from connector.recordings.sweep import sweep
 
 logger = logging.getLogger(__name__)
 
+TICKS_END_WITHIN = 2.0
 LANES_AT_ONCE = 24
 """An account that does not answer keeps its thread for a whole go: a few of them must not hold up the others' cards."""
 DIALS_AT_ONCE, PLAYS_AT_ONCE = 16, 24
@@ -54,6 +56,7 @@ class Worker:
         self._playing: set[Future[None]] = set()
         self._dialling = threading.Lock()
         self._sign_ins = SignInsBySettings(deployment)
+        self._ticks: set[object] = set()
 
     def run(self) -> None:
         """Works until `stop` is set, then finishes what is in flight."""
@@ -63,12 +66,27 @@ class Worker:
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": 60},
         )
         for job, seconds in self._jobs():
-            clock.add_job(_guarded(job), "interval", seconds=seconds, next_run_time=now() + timedelta(seconds=0.1))
+            clock.add_job(self._ticking(job), "interval", seconds=seconds, next_run_time=now() + timedelta(seconds=0.1))
         clock.start()
         watch(self._deployment.database, _guarded(self._wake), self._stop)
         logger.info("worker %s is ready", self.owner)
         self._stop.wait()
         self._finish(clock)
+
+    def _ticking(self, job: Callable[[], object]) -> Callable[[], None]:
+        """The job as the clock runs it: not after the stop, and known while it runs."""
+        run = _guarded(job)
+
+        def tick() -> None:
+            token = object()
+            self._ticks.add(token)
+            try:
+                if not self._stop.is_set():
+                    run()
+            finally:
+                self._ticks.discard(token)
+
+        return tick
 
     def _jobs(self) -> list[tuple[Callable[[], object], float]]:
         """The clockwork: what is done, and each how many seconds."""
@@ -159,6 +177,9 @@ class Worker:
         self._lanes.shutdown(wait=True, cancel_futures=True)
         renewing.set()
         clock.shutdown(wait=False)
+        give_up = time.monotonic() + TICKS_END_WITHIN
+        while self._ticks and time.monotonic() < give_up:
+            time.sleep(0.02)
         release_recordings(self._deployment.database, self.owner)
         logger.info("worker %s has stopped", self.owner)
 

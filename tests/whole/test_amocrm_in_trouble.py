@@ -69,8 +69,8 @@ def test_a_call_that_was_never_answered_is_looked_for_before_it_is_sent_again(
     account: Account, amo: AmoCRM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On the contact's timeline and on those of its leads; and not before amoCRM can be done with it."""
-    monkeypatch.setattr(loop, "TELL_SECONDS", 1.5)
-    monkeypatch.setattr(amo_calls, "STILL_WORKED_ON", 4.0)
+    monkeypatch.setattr(loop, "TELL_SECONDS", 1.2)
+    monkeypatch.setattr(amo_calls, "STILL_WORKED_ON", 2.5)
     lead = amo.add_lead(amo.contacts[0])
     silent = amo.faults.next("POST", CALLS, Fault.silence(effect=True))
     first = account.play(CLIENT, "101", "o", **ANSWERED)
@@ -78,12 +78,12 @@ def test_a_call_that_was_never_answered_is_looked_for_before_it_is_sent_again(
     silent.clear()
     [note] = amo.notes("leads", lead.id)
     assert note.params["uniq"] == first
-    slow = amo.faults.next("POST", CALLS, Fault.latency(2.5))
+    slow = amo.faults.next("POST", CALLS, Fault.latency(1.8))
     second = account.play(CLIENT, "101", "o", **ANSWERED)
     wait_for(lambda: len(amo.calls) == 2)
     wait_for(lambda: not account.pending())
     slow.clear()
-    amo.faults.next("POST", CALLS, Fault.silence(1.6))
+    amo.faults.next("POST", CALLS, Fault.silence(1.3))
     third = account.play(CLIENT, "101", "o", **ANSWERED)
     wait_for(lambda: len(amo.calls) == 3, 30)
     assert uniqs(amo) == [first, second, third]

@@ -220,7 +220,10 @@ def test_a_robot_that_can_not_call_says_so_to_its_workflow(
     assert (portal.calls, dialled(evrotel_apps)) == ([], [])
 
 
-def test_a_robot_plays_a_message(served: Served, portal: Bitrix24, evrotel_apps: WebApps) -> None:
+def test_a_robot_plays_a_message(
+    served: Served, portal: Bitrix24, evrotel_apps: WebApps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connector.click_to_call.dialling.EVENTS_FOLLOW", timedelta(seconds=1))
     evrotel_apps.media["20558_hello.wav"] = b"RIFF"
     evrotel_apps.dial_answers["380987858227"] = ["NOANSWER"]
     portal.run_robot("evrotel_play", "token-3", phone=NUMBER, mediafile="20558_hello.wav")

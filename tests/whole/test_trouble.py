@@ -96,15 +96,16 @@ def test_an_unclear_failure_is_made_good_without_a_double(
 
 
 def test_a_portal_that_falls_silent_is_made_good_soon_after(
-    served: Served, portal: Bitrix24, recordings: Recordings
+    served: Served, portal: Bitrix24, recordings: Recordings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Longer than a round with the portal lasts, and every request had its effect."""
+    monkeypatch.setattr("connector.delivery.loop.TELL_SECONDS", 3.0)
     evrotel = served.transmitter()
     play(evrotel, recordings, 0)
     portal.faults.silence(effect=True)
     for number in range(1, 4):
         assert play(evrotel, recordings, number).seconds < START_SECONDS + 1
-    time.sleep(14)
+    time.sleep(4)
     portal.faults.clear()
     assert_each_once(portal, 4, 30)
 

@@ -184,9 +184,12 @@ def _take(
 
 
 def _ask_account(here: Deployment, connection: Connection) -> None:
+    asked_as = here.signed_in_as(connection)
     try:
         here.adapter(connection).prove_sign_in()
     except SignInRefused as error:
+        if here.signed_in_as(connection) != asked_as:
+            return  # somebody has connected anew meanwhile: what was refused is the past
         here.connections.pause(connection.id, by="connector", reason=str(error))
     except (AdapterError, SQLAlchemyError) as error:  # if the access is gone the next call learns of it
         logger.warning("connection %s: the account could not be asked: %s", connection.name, type(error).__name__)

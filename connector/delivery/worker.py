@@ -68,10 +68,11 @@ class Worker:
         for job, seconds in self._jobs():
             clock.add_job(self._ticking(job), "interval", seconds=seconds, next_run_time=now() + timedelta(seconds=0.1))
         clock.start()
-        watch(self._deployment.database, _guarded(self._wake), self._stop)
+        watching = watch(self._deployment.database, _guarded(self._wake), self._stop)
         logger.info("worker %s is ready", self.owner)
         self._stop.wait()
         self._finish(clock)
+        watching.join(TICKS_END_WITHIN)
 
     def _ticking(self, job: Callable[[], object]) -> Callable[[], None]:
         """The job as the clock runs it: not after the stop, and known while it runs."""

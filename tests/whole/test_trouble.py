@@ -187,7 +187,7 @@ def test_expired_tokens_are_refreshed_once(running: Installation, portal: Bitrix
 
 @pytest.mark.parametrize(
     ("database_url", "method"),
-    [("sqlite", REGISTER), ("sqlite", FINISH), ("sqlite", ATTACH), ("postgresql", FINISH), ("postgresql", "batch")],
+    [("sqlite", FINISH), ("sqlite", ATTACH), ("postgresql", REGISTER), ("postgresql", "batch")],
     indirect=["database_url"],
 )
 def test_a_worker_killed_in_the_middle_of_a_step(
@@ -207,6 +207,7 @@ def test_a_worker_killed_in_the_middle_of_a_step(
     assert_each_once(portal, 3 if method == "batch" else 1, 45)
 
 
+@on_postgresql
 def test_web_killed_while_the_portal_registers(running: Installation, portal: Bitrix24, recordings: Recordings) -> None:
     evrotel = running.transmitter()
     recordings.add("/wav/1.wav")

@@ -57,11 +57,6 @@ class Deployment:
             self._adapters[connection.id] = (connection, adapter)
             return adapter
 
-    def signed_in_as(self, connection: Connection) -> str | None:
-        """What tells one sign-in at the CRM from the next; None before the first one."""
-        tokens = DatabaseTokenStore(self.database, self.cipher, connection.id).current()
-        return tokens.refresh if tokens else None
-
     def _account(self, connection: Connection) -> Account:
         return Account(
             connection=connection.name,

@@ -15,6 +15,7 @@ from connector.click_to_call.dial_requests import DialRequest, ask_to_dial
 from connector.connections.accounts import OtherAccount, account_key, keep_installation, note_echo
 from connector.connections.offers import keep_offer
 from connector.connections.store import Connection
+from connector.db import now
 from connector.deployment import Deployment, deployment
 from connector.frame.installing import installing_page, set_up
 from connector.frame.pages import calls_page
@@ -184,13 +185,11 @@ def _take(
 
 
 def _ask_account(here: Deployment, connection: Connection) -> None:
-    asked_as = here.signed_in_as(connection)
+    asked_at = now()
     try:
         here.adapter(connection).prove_sign_in()
     except SignInRefused as error:
-        if here.signed_in_as(connection) != asked_as:
-            return  # somebody has connected anew meanwhile: what was refused is the past
-        here.connections.pause(connection.id, by="connector", reason=str(error))
+        here.connections.pause(connection.id, by="connector", reason=str(error), asked_at=asked_at)
     except (AdapterError, SQLAlchemyError) as error:  # if the access is gone the next call learns of it
         logger.warning("connection %s: the account could not be asked: %s", connection.name, type(error).__name__)
 

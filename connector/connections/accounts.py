@@ -111,6 +111,12 @@ def account_key(database: Database, connection_id: int) -> str | None:
         ).scalar_one_or_none()
 
 
+def installed_after(connection_id: int, moment: datetime) -> ColumnElement[bool]:
+    """The condition that an account was connected since: what was refused before that is the past."""
+    since = (CRMAccount.connection_id == connection_id, CRMAccount.installed_at > moment)
+    return select(CRMAccount.connection_id).where(*since).exists()
+
+
 class OtherAccount(Exception):
     """The connection is bound to another account of the CRM."""
 

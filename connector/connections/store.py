@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
+from connector.connections.accounts import installed_after
 from connector.connections.keys import ALL_FIELDS, clean_crm, clean_values
 from connector.db import Database, now
 from connector.models import Call, CRMAccount, Delivery, DeliveryState, Extension, InboundEvent, InstallOffer, Lane
@@ -157,14 +158,16 @@ class ConnectionStore:
         self._kept.pop(name, None)
         return self.get(name)
 
-    def pause(self, connection_id: int, *, by: str, reason: str) -> None:
-        """Nothing is told to the CRM until `resume`; events are still taken in. A person's pause is not overwritten."""
+    def pause(self, connection_id: int, *, by: str, reason: str, asked_at: datetime | None = None) -> None:
+        """Nothing is told to the CRM until `resume`; events are still taken in. A person's pause is not overwritten.
+
+        Not where an account was connected after `asked_at`, when the CRM was asked that refused us.
+        """
+        where = [ConnectionRow.id == connection_id, ConnectionRow.paused_by.is_(None)]
+        if asked_at is not None:
+            where.append(~installed_after(connection_id, asked_at))
         with self._database.write() as db:
-            db.execute(
-                update(ConnectionRow)
-                .where(ConnectionRow.id == connection_id, ConnectionRow.paused_by.is_(None))
-                .values(paused_by=by, paused_reason=reason, paused_at=now())
-            )
+            db.execute(update(ConnectionRow).where(*where).values(paused_by=by, paused_reason=reason, paused_at=now()))
         self._kept.clear()
 
     def resume(self, connection_id: int, *, unless_by: str = "") -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from connector.db import now
 from connector.deployment import Deployment
 from crm_adapters.errors import AdapterError, SignInRefused
 
@@ -15,9 +16,10 @@ def keep_accounts_alive(deployment: Deployment) -> None:
     for connection in deployment.connections.all():
         if connection.paused:
             continue
+        asked_at = now()
         try:
             deployment.adapter(connection).keep_alive()
         except SignInRefused as error:
-            deployment.connections.pause(connection.id, by="connector", reason=str(error))
+            deployment.connections.pause(connection.id, by="connector", reason=str(error), asked_at=asked_at)
         except AdapterError as error:
             logger.warning("connection %s: the sign-in was not renewed: %s", connection.name, error)

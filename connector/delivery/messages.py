@@ -20,7 +20,7 @@ from connector.db import now
 from connector.deployment import Deployment
 from connector.models import Call, Delivery, DeliveryKind, DeliveryState
 from connector.recordings.content import read_recording
-from connector.recordings.links import link_url
+from connector.recordings.links import signed_path
 from connector.texts import (
     AT_EXTENSION,
     CALLBACK_FAILED,
@@ -79,7 +79,7 @@ def _ended(deployment: Deployment, connection: Connection, row: Any, seconds: fl
         billsec=row.billsec,
         reason=_reason(connection, row),
         result=_result(connection, row),
-        recording_url=_recording_url(deployment, row.call_id),
+        recording_url=_recording_url(deployment, connection, row),
         earlier_notes=lambda: _earlier_notes(deployment, connection, row),
     )
 
@@ -99,12 +99,20 @@ def _result(connection: Connection, row: Any) -> str:
     return " ".join(filter(None, (*told, _reason(connection, row))))
 
 
-def _recording_url(deployment: Deployment, call_id: str) -> str | None:
+def _recording_url(deployment: Deployment, connection: Connection, row: Any) -> str | None:
     """Our link to the recording that is promised, where a CRM in the cloud can reach us."""
     settings = deployment.settings
-    if not reachable_from_outside(settings.public_url, allow_local=settings.allow_local_addresses):
-        return None
-    return link_url(deployment, call_id)
+    path = signed_path(
+        settings.secret_keys,
+        link_nonce=row.link_nonce,
+        state=row.recording_state,
+        revoked_at=row.revoked_at,
+        recfile=row.recfile,
+        content_type=row.content_type,
+        crm=connection.crm,
+    )
+    reachable = reachable_from_outside(settings.public_url, allow_local=settings.allow_local_addresses)
+    return settings.public_url + path if path and reachable else None
 
 
 def _earlier_notes(deployment: Deployment, connection: Connection, row: Any) -> list[dict[str, Any]]:
@@ -240,7 +248,7 @@ def _recording(deployment: Deployment, connection: Connection, row: Any, _: floa
     return RecordingReady(
         call_id=row.call_id,
         crm_call_id=row.crm_call_id,
-        url=_recording_url(deployment, row.call_id),
+        url=_recording_url(deployment, connection, row),
         filename=_filename(row.started_at.astimezone(connection.zone), row.call_id, row.recording_path or ".wav"),
         read_content=lambda: read_recording(deployment, row.call_id),
     )

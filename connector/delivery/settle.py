@@ -7,12 +7,13 @@ import logging
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection as SQLConnection
 from sqlalchemy import func, insert, select, update
 
+from connector.connections.accounts import installed_after
 from connector.db import upsert
 from connector.delivery.retry import Decision, Verdict, decide, probe_wait
 from connector.log import about
@@ -233,12 +234,18 @@ def _changes(decision: Decision, attempts: int, at: datetime) -> dict[str, Any]:
 def _pause(db: SQLConnection, connection_id: int, told: Sequence[Told], at: datetime) -> None:
     refusals = (each.telling.error for each in told if isinstance(each.telling.error, SignInRefused))
     reason = _text(next(refusals))
-    db.execute(
+    began = at - timedelta(milliseconds=max(each.milliseconds for each in told))
+    paused = db.execute(
         update(Connection)
-        .where(Connection.id == connection_id, Connection.paused_by.is_(None))
+        .where(
+            Connection.id == connection_id,
+            Connection.paused_by.is_(None),
+            ~installed_after(connection_id, began),
+        )
         .values(paused_by="connector", paused_reason=reason, paused_at=at)
     )
-    logger.error("connection %s is paused: %s", connection_id, reason)
+    if paused.rowcount:
+        logger.error("connection %s is paused: %s", connection_id, reason)
 
 
 def _text(value: object) -> str:

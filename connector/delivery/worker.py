@@ -34,6 +34,7 @@ from connector.recordings.sweep import sweep
 logger = logging.getLogger(__name__)
 
 TICKS_END_WITHIN = 2.0
+"""So long a stop waits for jobs of the clock, which use the database that is closed next."""
 LANES_AT_ONCE = 24
 """An account that does not answer keeps its thread for a whole go: a few of them must not hold up the others' cards."""
 DIALS_AT_ONCE, PLAYS_AT_ONCE = 16, 24

@@ -23,11 +23,12 @@ from werkzeug.wrappers import Response as AnyResponse
 from connector.connections.accounts import OtherAccount
 from connector.connections.offers import accept_offer
 from connector.connections.one_use import new_state
-from connector.connections.store import Connection, NoSuchConnection
+from connector.connections.store import Connection
 from connector.db import now
 from connector.deployment import deployment
 from connector.locks import Lock, locked_by
 from connector.panel.access import guarded
+from connector.panel.connection_views import connection_as_it_is
 from crm_adapters.errors import AdapterError
 
 blueprint = guarded(Blueprint("connecting", __name__))
@@ -37,7 +38,7 @@ blueprint = guarded(Blueprint("connecting", __name__))
 @locked_by(Lock.ADMIN)
 def connect(crm: str, name: str) -> AnyResponse:
     """To the CRM's page of consent; the state brings the answer home, once."""
-    connection = _connection(name)
+    connection = connection_as_it_is(name)
     sites, site = connection.description.consent_sites, request.args.get("site", "")
     if connection.crm != crm or not sites or site not in {"", *sites}:
         abort(404)
@@ -54,7 +55,7 @@ def connect(crm: str, name: str) -> AnyResponse:
 @locked_by(Lock.ADMIN)
 def accept(name: str) -> AnyResponse:
     """Takes an installation that came from within an account."""
-    connection = _connection(name)
+    connection = connection_as_it_is(name)
     try:
         accepted = accept_offer(deployment(), connection, request.form.get("account", ""))
     except OtherAccount:
@@ -71,7 +72,7 @@ def accept(name: str) -> AnyResponse:
 @locked_by(Lock.ADMIN)
 def widget(name: str) -> Response:
     """The archive to upload to the CRM."""
-    connection = _connection(name)
+    connection = connection_as_it_is(name)
     if not connection.description.widget:
         abort(404)
     archive = deployment().adapter(connection).widget(now())
@@ -86,10 +87,3 @@ def widget(name: str) -> Response:
 def connected_page(connection: Connection, account_name: str) -> Response:
     """What an administrator sees who comes back from the CRM's consent. Says nothing that is not theirs to know."""
     return make_response(render_template("panel/connected.html", connection=connection, account_name=account_name))
-
-
-def _connection(name: str) -> Connection:
-    try:
-        return deployment().connections.get(name)
-    except NoSuchConnection:
-        abort(404)

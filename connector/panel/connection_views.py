@@ -57,21 +57,21 @@ def add_connection() -> Answer:
 @blueprint.get("/connections/<name>")
 @locked_by(Lock.ADMIN)
 def connection_page(name: str) -> str:
-    return _connection_page(_connection(name))
+    return _connection_page(connection_as_it_is(name))
 
 
 @blueprint.post("/connections/<name>/reveal")
 @locked_by(Lock.ADMIN)
 def reveal_token(name: str) -> str:
     """The page with the token in it: by POST, so that the token stands in no address."""
-    connection = _connection(name)
+    connection = connection_as_it_is(name)
     return _connection_page(connection, token=connection.get("evrotel_token"))
 
 
 @blueprint.post("/connections/<name>/check")
 @locked_by(Lock.ADMIN)
 def check(name: str) -> str:
-    connection = _connection(name)
+    connection = connection_as_it_is(name)
     findings = [finding.worded(gettext) for finding in check_connection(deployment(), connection)]
     return _connection_page(connection, findings=findings)
 
@@ -79,7 +79,7 @@ def check(name: str) -> str:
 @blueprint.route("/connections/<name>/settings", methods=["GET", "POST"])
 @locked_by(Lock.ADMIN)
 def edit_connection(name: str) -> Answer:
-    connection = _connection(name)
+    connection = connection_as_it_is(name)
     form = connection_form(connection.crm, connection)
     if form.validate_on_submit():
         deployment().connections.set(name, given_values(form, connection.crm))
@@ -92,7 +92,9 @@ def edit_connection(name: str) -> Answer:
 @locked_by(Lock.ADMIN)
 def pause(name: str) -> Response:
     reason = request.form.get("reason", "").strip()[:LONGEST_REASON]
-    deployment().connections.pause(_connection(name).id, by="admin", reason=reason or gettext("paused in the panel"))
+    deployment().connections.pause(
+        connection_as_it_is(name).id, by="admin", reason=reason or gettext("paused in the panel")
+    )
     flash(gettext("Paused. Calls are still written down; the CRM is told after the pause."), "success")
     return redirect(url_for("connections.connection_page", name=name))
 
@@ -100,7 +102,7 @@ def pause(name: str) -> Response:
 @blueprint.post("/connections/<name>/resume")
 @locked_by(Lock.ADMIN)
 def resume(name: str) -> Response:
-    deployment().connections.resume(_connection(name).id)
+    deployment().connections.resume(connection_as_it_is(name).id)
     flash(gettext("Resumed: everything that waited goes out now."), "success")
     return redirect(url_for("connections.connection_page", name=name))
 
@@ -108,7 +110,7 @@ def resume(name: str) -> Response:
 @blueprint.post("/connections/<name>/remove")
 @locked_by(Lock.ADMIN)
 def remove(name: str) -> Answer:
-    connection = _connection(name)
+    connection = connection_as_it_is(name)
     if request.form.get("confirmation", "").strip() != name:
         wrong = gettext("Type the connection's name exactly to remove it.")
         return _connection_page(connection, removal_error=wrong), 400
@@ -117,7 +119,7 @@ def remove(name: str) -> Answer:
     return redirect(url_for("connections.connections_page"))
 
 
-def _connection(name: str) -> Connection:
+def connection_as_it_is(name: str) -> Connection:
     """The connection as it is now, not as it was a moment ago: a page shows what was just saved."""
     try:
         found = deployment().connections.by_id(deployment().connections.get(name).id)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from crm_adapters.amocrm import library
-from crm_adapters.amocrm.answers import Answer, error_of
+from crm_adapters.amocrm.answers import Answer, error_of, items_of
 from crm_adapters.amocrm.hosts import account_url
 from crm_adapters.amocrm.oauth import refreshed, renamed
 from crm_adapters.amocrm.pace import spent, wait_turn
@@ -52,7 +52,7 @@ _proved: set[tuple[str, ...]] = set()
 class AmoAccount:
     """The account of one connection for `seconds`. Raises SignInRefused at once where none is connected.
 
-    `listeners` are the tellings that the next requests are made for: each keeps what was sent and answered.
+    Tellings that are `listening` keep what is sent and answered for them.
     """
 
     def __init__(self, account: Account, *, priority: Priority, seconds: float) -> None:
@@ -63,15 +63,11 @@ class AmoAccount:
         self._session = guarded_session(account.allow_local)
         self._is_long_lived = bool(account.settings.get("amocrm_long_lived_token"))
         self.tokens = self._signed_in()
-        manager = library.AccountTokens(lambda: self.tokens.access)
-        self.contacts = library.Contacts(manager, self._send)
-        self.companies = library.Companies(manager, self._send)
-        self.leads = library.Leads(manager, self._send)
-        self.tasks = library.Tasks(manager, self._send)
-        self.users = library.Users(manager, self._send)
-        self._rows: Callable[[str, str], library.Rows] = lambda path, field: library.Rows(
-            manager, self._send, path=path, field=field
-        )
+        self._manager = library.AccountTokens(lambda: self.tokens.access)
+        self.contacts = library.Contacts(self._manager, self._send)
+        self.companies = library.Companies(self._manager, self._send)
+        self.tasks = library.Tasks(self._manager, self._send)
+        self.users = library.Users(self._manager, self._send)
 
     @property
     def url(self) -> str:
@@ -80,30 +76,28 @@ class AmoAccount:
 
     def rows(self, path: str, field: str) -> library.Rows:
         """The list at `path`, whose rows are `field` of its `_embedded`."""
-        return self._rows(path, field)
+        return library.Rows(self._manager, self._send, path=path, field=field)
 
     def post(self, path: str, data: Any) -> tuple[Any, int]:
         """The body and status of 2xx and 400. Raises AdapterError for all else."""
-        answered: tuple[Any, int] = self._rows(path, "").request("post", path, data=data)
+        answered: tuple[Any, int] = self.rows(path, "").request("post", path, data=data)
         return answered
 
     def get(self, path: str, **params: Any) -> Any:
         """The body. Raises AdapterError, Refused where the request is wrong."""
-        return self._valid(self._rows(path, "").request("get", path, params=params))
+        return self._valid(self.rows(path, "").request("get", path, params=params))
 
     def made(self, path: str, data: Mapping[str, Any]) -> dict[str, Any]:
         """Makes one object of the list `path`; what the answer says of it. Raises AdapterError."""
         body = self._valid(self.post(path, [dict(data)]))
         field = path.rpartition("/")[2] if not path.startswith("leads/unsorted") else "unsorted"
-        embedded = body.get("_embedded") if isinstance(body, dict) else None
-        rows = embedded.get(field) if isinstance(embedded, dict) else None
-        if not (isinstance(rows, list) and rows and isinstance(rows[0], dict)):
-            raise Unreachable("amoCRM's answer does not name what it made", maybe_done=True)
-        return dict(rows[0])
+        if rows := items_of(body, field):
+            return rows[0]
+        raise Unreachable("amoCRM's answer does not name what it made", maybe_done=True)
 
     def changed(self, path: str, data: Mapping[str, Any]) -> None:
         """Changes one object. Raises AdapterError."""
-        self._valid(self._rows(path, "").request("patch", path, data=dict(data)))
+        self._valid(self.rows(path, "").request("patch", path, data=dict(data)))
 
     def info(self, *, fresh: bool = False) -> AccountInfo:
         """The account, as it was ten minutes ago at most. Raises AdapterError."""

@@ -15,7 +15,6 @@ from typing import Any
 
 from amocrm.v2.entity.company import CompaniesInteraction
 from amocrm.v2.entity.contact import ContactsInteraction
-from amocrm.v2.entity.lead import LeadsInteraction
 from amocrm.v2.entity.task import TasksInteraction
 from amocrm.v2.entity.user import UsersInteraction
 from amocrm.v2.interaction import BaseInteraction, GenericInteraction
@@ -70,10 +69,6 @@ class Contacts(_OfAccount, ContactsInteraction):  # type: ignore[misc]  # as abo
 
 class Companies(_OfAccount, CompaniesInteraction):  # type: ignore[misc]  # as above
     """`companies`."""
-
-
-class Leads(_OfAccount, LeadsInteraction):  # type: ignore[misc]  # as above
-    """`leads`."""
 
 
 class Tasks(_OfAccount, TasksInteraction):  # type: ignore[misc]  # as above

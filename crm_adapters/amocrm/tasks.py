@@ -7,10 +7,10 @@ from typing import Any
 
 from crm_adapters.amocrm import mapping
 from crm_adapters.amocrm.answers import INVALID, NOT_FOUND
-from crm_adapters.amocrm.calls import UNSORTED
 from crm_adapters.amocrm.library import all_of
 from crm_adapters.amocrm.people import Client, client_of
 from crm_adapters.amocrm.rounds import Round
+from crm_adapters.amocrm.strangers import UNSORTED
 from crm_adapters.contract import CARD, TASK_ID, Telling
 from crm_adapters.errors import AdapterError, NotWanted, Refused, Unreachable
 from crm_adapters.events import CallMissed, CallReturned

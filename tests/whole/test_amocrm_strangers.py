@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from crm_adapters.amocrm import calls as amo_calls
-from crm_adapters.amocrm import rounds
+from crm_adapters.amocrm import rounds, strangers
 from tests.emulators.amocrm import AmoCRM
 from tests.emulators.amocrm.faults import Fault
 from tests.running import wait_for
@@ -20,9 +19,9 @@ CONTACTS, LEADS, TASKS = "/api/v4/contacts", "/api/v4/leads", "/api/v4/tasks"
 
 @pytest.fixture(autouse=True)
 def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(amo_calls, "AFTER_ENTRY_WAITS", ((10**9, 0.5),))
-    monkeypatch.setattr(amo_calls, "FOUND_WITHIN", 2.0)
-    monkeypatch.setattr(amo_calls, "CARD_WAITS", ((3600, 0.5),))
+    monkeypatch.setattr(strangers, "AFTER_ENTRY_WAITS", ((10**9, 0.5),))
+    monkeypatch.setattr(strangers, "FOUND_WITHIN", 2.0)
+    monkeypatch.setattr(strangers, "CARD_WAITS", ((3600, 0.5),))
 
 
 def expired(account: Account, text: str) -> bool:
@@ -61,7 +60,7 @@ def test_a_declined_stranger_who_waits_stays_in_the_journal_and_may_call_again(a
     account.play(STRANGER, LINE, billsec="5", disposition="ANSWERED")
     wait_for(lambda: [each for each in account.pending() if "accepted first" in (each[1] or "")])
     amo.decline(entry.uid)
-    wait_for(lambda: expired(account, amo_calls.DECLINED))
+    wait_for(lambda: expired(account, strangers.DECLINED))
     account.play(STRANGER, LINE)
     wait_for(lambda: len(amo.unsorted) == 2)
     assert amo.calls == []
@@ -69,13 +68,12 @@ def test_a_declined_stranger_who_waits_stays_in_the_journal_and_may_call_again(a
 
 def test_two_calls_of_a_stranger_at_once_make_one_entry(account: Account, amo: AmoCRM) -> None:
     with amo.faults.always("POST", CALLS, Fault.unavailable()):
-        first, second = account.play(STRANGER, LINE), account.play(STRANGER, "101", **ANSWERED)
+        both = {account.play(STRANGER, LINE), account.play(STRANGER, "101", **ANSWERED)}
         wait_for(lambda: amo.asked("POST", CALLS))
     [entry] = wait_for(lambda: amo.unsorted)
-    assert entry.metadata["uniq"] == first
     amo.accept(entry.uid)
     [call] = wait_for(lambda: amo.calls)
-    assert call.uniq == second
+    assert {entry.metadata["uniq"], call.uniq} == both
 
 
 def test_without_unsorted_a_stranger_becomes_contact_and_lead_and_then_has_the_call(
@@ -93,7 +91,7 @@ def test_without_unsorted_a_stranger_becomes_contact_and_lead_and_then_has_the_c
     assert (made[0].responsible_user_id, made[0].created_by, amo.leads[0].contact_ids) == (8, 8, [made[0].id])
     assert amo.leads[0].name == "Вхідний дзвінок +380501112233"
     account.play("0671234567", "101", "o", **ANSWERED)
-    wait_for(lambda: [each for each in account.pending() if each[1] == amo_calls.UNKNOWN_NUMBER])
+    wait_for(lambda: [each for each in account.pending() if each[1] == strangers.UNKNOWN_NUMBER])
     contact = amo.add_contact("Made by hand", "067 123 45 67")
     wait_for(lambda: len(amo.calls) == 2)
     assert amo.calls[1].entity_id == contact.id
@@ -106,11 +104,11 @@ def test_who_is_created_is_the_connections_rule(account: Account, amo: AmoCRM) -
     [call] = wait_for(lambda: amo.calls)
     assert (call.entity_type, amo.unsorted, amo.leads) == ("contact", [], [])
     account.play("0671234568", "101", "o")
-    wait_for(lambda: expired(account, amo_calls.NOBODY_TALKED))
+    wait_for(lambda: expired(account, strangers.NOBODY_TALKED))
     account.set(create_customers="none")
     time.sleep(0.1)
     account.play("0671234569", LINE)
-    wait_for(lambda: expired(account, amo_calls.UNKNOWN_NUMBER))
+    wait_for(lambda: expired(account, strangers.UNKNOWN_NUMBER))
     assert (len(amo.calls), amo.unsorted) == (1, [])
 
 

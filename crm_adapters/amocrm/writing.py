@@ -1,4 +1,4 @@
-"""One request for many calls (POST /api/v4/calls): judged one by one by `request_id`, so that no bad one sinks the rest."""
+"""One request for many calls (POST /api/v4/calls), each judged by its own `request_id`: no bad one sinks the rest."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from connector.connections.one_use import new_state
 from connector.connections.store import Connection
-from connector.models import Attempt, Delivery, DeliveryState
+from connector.models import Attempt, Call, Delivery, DeliveryState
 from tests.emulators.amocrm import AmoCRM
 from tests.emulators.evrotel import Transmitter
 from tests.served import TOKEN, ServedAmoCRM
@@ -69,6 +69,11 @@ class Account(ServedAmoCRM):
         found = self.deployment.connections.by_id(self.deployment.connections.get("acme").id)
         assert found is not None
         return found
+
+    def notes(self) -> set[str | None]:
+        """Why calls stay in the journal."""
+        with self.deployment.database.read() as db:
+            return set(db.execute(select(Call.note)).scalars())
 
     def pending(self) -> list[tuple[str, str | None]]:
         """What is still to be told: kind and error of each."""

@@ -10,9 +10,13 @@ from functools import partial
 import pytest
 import requests
 
+from connector.calls import starts
+from connector.calls.kinds import AMONG_EMPLOYEES, WITHHELD
 from connector.calls.people import refresh
+from crm_adapters.amocrm import mapping
 from tests.emulators.amocrm import AmoCRM
 from tests.emulators.amocrm.faults import Fault
+from tests.emulators.amocrm.limits import busiest_second
 from tests.emulators.evrotel import Recordings
 from tests.running import wait_for
 from tests.whole.amocrm import ANSWERED, CLIENT, LINE, Account
@@ -79,6 +83,54 @@ def test_a_client_of_a_dismissed_employee_is_the_default_users(account: Account,
     assert missed.call_result == "Missed: the network was busy. Line +380 44 333 4455."
 
 
+def test_who_was_chosen_sees_a_caller_who_belongs_to_nobody(account: Account, amo: AmoCRM) -> None:
+    """The line's users, else those of the setting, else all with an inner number."""
+    chosen: list[tuple[dict[str, str], tuple[int, ...]]] = [
+        ({"line_users": "+380443334455=7+9"}, (7, 9)),
+        ({"line_users": "", "amocrm_card_users": "9, 7"}, (9, 7)),
+        ({"amocrm_card_users": ""}, (8,)),
+    ]
+    for place, (settings, users) in enumerate(chosen):
+        account.set(**settings)
+        time.sleep(0.1)
+        account.ring("0501112233", LINE)
+        wait_for(partial(has_popups, amo, place + 1))
+        assert amo.popups[place].users == users
+
+
+def test_a_card_that_would_come_late_is_not_shown(
+    account: Account, amo: AmoCRM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And a client who calls again is not looked for again."""
+    monkeypatch.setattr(starts, "CARD_ALONE_IS_WORTH", timedelta(seconds=1))
+    amo.go_down()
+    account.ring(CLIENT, LINE)
+    wait_for(lambda: account.state().trouble)
+    time.sleep(1)
+    amo.come_up()
+    wait_for(lambda: not account.pending())
+    for _ in range(3):
+        account.play(CLIENT, LINE)
+    wait_for(lambda: len(amo.calls) == 3)
+    assert amo.popups == []
+    assert len(amo.asked("GET", "/api/v4/contacts")) == 1
+
+
+@pytest.mark.unhurried
+def test_accounts_behind_one_address_share_its_limit_over_all_workers(account: Account, amo: AmoCRM) -> None:
+    """7 requests in any second, of two accounts and two workers together; a client's owner costs a search each."""
+    redirect = amo.redirect_uri.replace("acme", "other")
+    with AmoCRM(redirect_uri=redirect, account_id=2, rate=amo.rate) as other:
+        account.connect_other(other, "other")
+        account.work()
+        for each in range(8):
+            account.ring_at("other", f"06711122{each:02d}", LINE)
+            account.ring(f"06733344{each:02d}", LINE)
+        wait_for(lambda: len(amo.requests) + len(other.requests) > 24)
+        assert busiest_second(each.at for each in (*amo.requests, *other.requests)) <= 7
+    assert amo.rate.refused == 0
+
+
 def test_the_same_of_several_cards_is_chosen_each_time(account: Account, amo: AmoCRM) -> None:
     """The search looks into all fields; a card with an open lead goes before one that was changed later."""
     now = int(time.time())
@@ -93,12 +145,16 @@ def test_the_same_of_several_cards_is_chosen_each_time(account: Account, amo: Am
 
 
 def test_internal_withheld_and_short_numbers_stay_in_the_journal(account: Account, amo: AmoCRM) -> None:
+    account.set(extensions="101=8,102=9")
+    time.sleep(0.1)
     account.play("102", "101", "o", **ANSWERED)
     account.play("anonymous", LINE)
     account.play("103", LINE)
     account.play(CLIENT, "101", **ANSWERED)
     wait_for(lambda: amo.calls)
     assert [call.phone for call in amo.calls] == ["+380987858227"]
+    wait_for(lambda: ("finish", mapping.SHORT_NUMBER) in account.expired())
+    assert {WITHHELD, AMONG_EMPLOYEES} <= account.notes()
 
 
 def test_a_recording_is_linked_from_the_start_and_plays(account: Account, amo: AmoCRM, recordings: Recordings) -> None:
@@ -160,6 +216,10 @@ def test_known_and_unknown_numbers_of_a_batch_are_told_apart(account: Account, a
 
 def is_asked_more(amo: AmoCRM, asked: int) -> bool:
     return len(amo.asked("POST", CALLS)) > asked
+
+
+def has_popups(amo: AmoCRM, number: int) -> bool:
+    return len(amo.popups) == number
 
 
 def has_calls(amo: AmoCRM, number: int) -> bool:

@@ -192,3 +192,14 @@ def test_a_renamed_account_is_found_at_its_new_address(account: Account, amo: Am
     assert uniqs(amo) == [callid]
     tokens: Any = account.deployment.adapter(account.state()).account.tokens.current()
     assert tokens.endpoint == amo.url
+
+
+@pytest.mark.unhurried
+def test_an_account_that_asks_for_patience_gets_it(account: Account, amo: AmoCRM) -> None:
+    for fault in (Fault.too_many(2), Fault.too_many_with_header(2)):
+        amo.faults.next("POST", CALLS, fault)
+        callid = account.play(CLIENT, "101", "o")
+        wait_for(partial(is_told, amo, callid))
+        first, second = amo.asked("POST", CALLS)[-2:]
+        assert (first.status, second.at - first.at >= 1.9) == (429, True)
+        assert not [each for each in amo.requests if first.at < each.at < second.at]

@@ -20,7 +20,7 @@ CONTACTS, LEADS, TASKS = "/api/v4/contacts", "/api/v4/leads", "/api/v4/tasks"
 @pytest.fixture(autouse=True)
 def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(strangers, "AFTER_ENTRY_WAITS", ((10**9, 0.5),))
-    monkeypatch.setattr(strangers, "FOUND_WITHIN", 2.0)
+    monkeypatch.setattr(strangers, "FOUND_WITHIN", 1.0)
     monkeypatch.setattr(strangers, "CARD_WAITS", ((3600, 0.5),))
 
 
@@ -176,7 +176,7 @@ def test_many_strangers_at_once_are_written_in_turn(
 
 def test_calls_of_a_new_contact_that_is_not_found_yet_make_no_second_one(account: Account, amo: AmoCRM) -> None:
     amo.account.is_unsorted_on = False
-    amo.index_delay(seconds=1.5, search=True)
+    amo.index_delay(seconds=0.8, search=True)
     amo.faults.next("POST", LEADS, Fault.bad_gateway())
     for _ in range(2):
         account.play(STRANGER, "101", **ANSWERED)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import zipfile
+from io import BytesIO
+
 from flask.testing import FlaskClient
 
 from connector.deployment import Deployment
@@ -98,3 +101,15 @@ def test_removal_needs_the_name_typed(deployment: Deployment, admin: FlaskClient
     assert post(admin, "/connections/shop/remove", confirmation="shop").status_code == 302
     assert deployment.connections.by_id(shop.id) is None
     assert admin.get("/connections/shop").status_code == 404
+
+
+def test_the_widget_is_downloaded_where_there_is_one(deployment: Deployment, admin: FlaskClient) -> None:
+    deployment.connections.add("amo", "amocrm", {})
+    add_connection(deployment)
+    assert "/connections/amo/widget" in page(admin, "/connections/amo")
+    answer = admin.get("/connections/amo/widget")
+    assert (answer.status_code, answer.mimetype) == (200, "application/zip")
+    assert "evrotel-widget.zip" in answer.headers["Content-Disposition"]
+    with zipfile.ZipFile(BytesIO(answer.data)) as archive:
+        assert "http://127.0.0.1:8000/amocrm/amo" in archive.read("script.js").decode()
+    assert admin.get("/connections/shop/widget").status_code == 404

@@ -25,17 +25,16 @@ from connector.models import DialOrigin
 from connector.panel.connecting import connected_page
 from connector.panel.language import LANGUAGES
 from connector.widget.answers import answered_script, dialled, for_scripts
-from crm_adapters.contract import (
+from crm_adapters.contract import Door, FindingStatus
+from crm_adapters.door_answers import (
     AccessDoubted,
     CallbackWanted,
     CallsAsked,
     ClickToCall,
-    Door,
     DoorAnswer,
     DoorRefused,
     DoorRequest,
     Echo,
-    FindingStatus,
     Ignored,
     Installed,
     InstallOffered,

@@ -14,7 +14,7 @@ from connector.connections.store import Connection
 from connector.db import Database, now
 from connector.deployment import Deployment
 from connector.models import InstallOffer
-from crm_adapters.contract import InstallOffered
+from crm_adapters.door_answers import InstallOffered
 from crm_adapters.errors import AccountTrouble, AdapterError, TryAgain
 from crm_adapters.oauth import Tokens
 

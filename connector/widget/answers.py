@@ -18,7 +18,8 @@ from connector.deployment import Deployment
 from connector.models import Dial, DialOrigin, DialState
 from connector.texts import DIAL_REASONS, UNCLEAR, WIDGET_STATES, in_language
 from connector.widget.ringing import calls_for
-from crm_adapters.contract import CallsAsked, ClickToCall, Door, NumbersGiven, StateAsked
+from crm_adapters.contract import Door
+from crm_adapters.door_answers import CallsAsked, ClickToCall, NumbersGiven, StateAsked
 
 HEADERS = "X-Auth-Token, Content-Type"
 PREFLIGHT_LASTS = "600"

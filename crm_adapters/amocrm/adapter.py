@@ -16,18 +16,8 @@ from crm_adapters.amocrm.oauth import consent_url, refreshed
 from crm_adapters.amocrm.people import client_of
 from crm_adapters.amocrm.rounds import Round
 from crm_adapters.amocrm.signing_in import by_settings, redeemed
-from crm_adapters.contract import (
-    CRMAdapter,
-    CRMUser,
-    DoorAnswer,
-    DoorRequest,
-    Finding,
-    Installed,
-    InstallOffered,
-    Priority,
-    Save,
-    Telling,
-)
+from crm_adapters.contract import CRMAdapter, CRMUser, Finding, Priority, Save, Telling
+from crm_adapters.door_answers import DoorAnswer, DoorRequest, Installed, InstallOffered
 from crm_adapters.errors import AdapterError, NotSupported
 from crm_adapters.events import CallEnded, CallMissed, CallReturned, CallStarted
 from crm_adapters.settings import parse_user_by_extension

@@ -13,9 +13,9 @@ from crm_adapters.amocrm.client import amo_account, known_url
 from crm_adapters.amocrm.disposable import Forged, Visitor, use_once, visitor_of
 from crm_adapters.amocrm.hosts import account_url
 from crm_adapters.amocrm.signing_in import is_admin, redeemed
-from crm_adapters.contract import (
+from crm_adapters.contract import Account, Priority
+from crm_adapters.door_answers import (
     AccessDoubted,
-    Account,
     CallsAsked,
     ClickToCall,
     DoorAnswer,
@@ -24,7 +24,6 @@ from crm_adapters.contract import (
     Ignored,
     InstallOffered,
     NumbersGiven,
-    Priority,
     StateAsked,
 )
 from crm_adapters.errors import AdapterError

@@ -7,7 +7,8 @@ from dataclasses import replace
 from crm_adapters.amocrm.client import AccountInfo, AmoAccount, amo_account
 from crm_adapters.amocrm.hosts import account_url
 from crm_adapters.amocrm.oauth import exchanged
-from crm_adapters.contract import Account, Installed, Priority
+from crm_adapters.contract import Account, Priority
+from crm_adapters.door_answers import Installed
 from crm_adapters.errors import Refused
 from crm_adapters.oauth import Tokens
 

@@ -13,16 +13,8 @@ from crm_adapters.bitrix24.doors import asks_at, open_door
 from crm_adapters.bitrix24.findings import findings
 from crm_adapters.bitrix24.installing import set_up
 from crm_adapters.bitrix24.oauth import refreshed
-from crm_adapters.contract import (
-    CRMAdapter,
-    CRMUser,
-    DoorAnswer,
-    DoorRequest,
-    Finding,
-    Priority,
-    Save,
-    Telling,
-)
+from crm_adapters.contract import CRMAdapter, CRMUser, Finding, Priority, Save, Telling
+from crm_adapters.door_answers import DoorAnswer, DoorRequest
 from crm_adapters.errors import AdapterError, Unreachable
 from crm_adapters.events import CallEnded, CallStarted, RecordingReady
 from crm_adapters.settings import parse_words_by_line

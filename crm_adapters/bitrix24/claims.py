@@ -16,7 +16,8 @@ from crm_adapters.addresses import address_parts
 from crm_adapters.bitrix24.answers import error_of
 from crm_adapters.bitrix24.oauth import app_info, lifetime, named_server
 from crm_adapters.bitrix24.transport import Answer, post
-from crm_adapters.contract import Account, DoorRefused, DoorRequest
+from crm_adapters.contract import Account
+from crm_adapters.door_answers import DoorRefused, DoorRequest
 from crm_adapters.errors import AccountTrouble, SignInRefused, Unreachable
 from crm_adapters.oauth import Tokens
 

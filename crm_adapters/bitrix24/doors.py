@@ -15,8 +15,8 @@ from crm_adapters.bitrix24 import mapping
 from crm_adapters.bitrix24.claims import SET_UP_FOR, Claim, NotGenuine, event_claim, form_claim, tokens_of, verified
 from crm_adapters.bitrix24.dialogues import CUSTOMER
 from crm_adapters.bitrix24.robots import PLAY
-from crm_adapters.contract import (
-    Account,
+from crm_adapters.contract import Account
+from crm_adapters.door_answers import (
     CallbackWanted,
     ClickToCall,
     DoorAnswer,

@@ -9,13 +9,12 @@ from typing import Any
 import pytest
 
 from crm_adapters.bitrix24.adapter import Adapter
-from crm_adapters.contract import (
-    Account,
+from crm_adapters.contract import Account, FindingStatus
+from crm_adapters.door_answers import (
     DoorAnswer,
     DoorRefused,
     DoorRequest,
     Echo,
-    FindingStatus,
     Ignored,
     Installed,
     Opened,

@@ -168,7 +168,7 @@ class AmoAccount:
             raise Unreachable(f"no amoCRM account answers there ({answer.status})", code="moved")
         error = error_of(answer)
         if isinstance(error, Limited):
-            spent(self.account, self.url)
+            spent(self.account, self.url, error.retry_after)
         if error is not None:
             raise error
         if answer.status == 204 or (answer.status == 202 and not answer.is_json):

@@ -145,7 +145,7 @@ def _post(
     with guarded_session(account.allow_local) as session:
         answer = ask(session, "POST", f"{url}/oauth2/access_token", deadline=deadline, headers={}, data=body)
     if answer.status == 429:
-        spent(account, url)
+        spent(account, url, answer.retry_after)
     return answer
 
 

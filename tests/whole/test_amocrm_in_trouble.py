@@ -196,6 +196,7 @@ def test_a_renamed_account_is_found_at_its_new_address(account: Account, amo: Am
 
 @pytest.mark.unhurried
 def test_an_account_that_asks_for_patience_gets_it(account: Account, amo: AmoCRM) -> None:
+    wait_for(lambda: amo.asked("GET", "/api/v4/users"))
     for fault in (Fault.too_many(2), Fault.too_many_with_header(2)):
         amo.faults.next("POST", CALLS, fault)
         callid = account.play(CLIENT, "101", "o")

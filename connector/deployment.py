@@ -16,6 +16,7 @@ from connector.connections.one_use import first_use, take_state
 from connector.connections.store import Connection, ConnectionStore
 from connector.db import Database
 from connector.delivery.waiting import Places
+from connector.recordings.stores import open_store
 from connector.secrets import Cipher, WrongKey
 from connector.settings import Settings
 from crm_adapters.contract import Account, CRMAdapter
@@ -32,9 +33,11 @@ class Deployment:
         self.database = Database(settings.database_url)
         self.cipher = Cipher(settings.secret_keys)
         self.connections = ConnectionStore(self.database, self.cipher)
+        self.store = open_store(settings)
         self.intake = Intake(self.database)
         self.waiting_starts = Places(max(1, settings.web_threads * 3 // 4))
         self.open_doors = Places(max(1, settings.web_threads // 8))
+        self.proxied = Places(max(1, settings.web_threads // 4))
         self.no_try_before: dict[int, float] = {}
         """By connection, until when (monotonic seconds) its CRM's budget is known to be spent for starts."""
         self.limiter = DatabaseLimiter(self.database)

@@ -19,6 +19,7 @@ class Lock(StrEnum):
     OPERATOR = "loopback, or any API key"
     FRAME_PASS = "a signed pass of an hour, given to a user whom the CRM has verified"  # noqa: S105 - as above
     SIGNED_LINK = "an unguessable signature"
+    LISTENING_PASS = "a signed pass of some hours for one recording and listener"  # noqa: S105 - as above
     SIGN_IN = "the door where one signs in: rate limited"
     SESSION = "a signed-in panel user"
     ADMIN = "a signed-in panel user of role admin"

@@ -6,10 +6,12 @@ No other module reads the environment (ruff's rules and a test see to that).
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import parse_qs, unquote
 
 from dotenv import dotenv_values
 from environs import Env, EnvError
@@ -46,6 +48,8 @@ class Settings:
     log_format: str = "text"
     sentry_dsn: str = ""
     retention_days: int = 400
+    recordings_url: str = ""
+    disk_is_kept: bool = True
     evrotel_api_url: str = "https://callme.sipiko.net"
     evrotel_dial_url: str = "https://autodial.evro-tel.com.ua/autodialapi/call_worker_api.php"
     bitrix24_oauth_url: str = "https://oauth.bitrix24.tech"
@@ -91,6 +95,8 @@ def _read(env: Env, host: str | None, port: int | None, instance: Path, environm
         log_level=_one_of(env, "LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO"),
         log_format=_one_of(env, "LOG_FORMAT", ("text", "json"), "text"),
         sentry_dsn=_sentry_dsn(env),
+        recordings_url=_recordings_url(env),
+        disk_is_kept=not on_heroku,
         retention_days=_number(env, "RETENTION_DAYS", 400, "days", (1, 36500)),
         evrotel_api_url=_web_address(env, "EVROTEL_API_URL", Settings.evrotel_api_url),
         evrotel_dial_url=_web_address(env, "EVROTEL_DIAL_URL", Settings.evrotel_dial_url),
@@ -153,6 +159,27 @@ def _kept_key(path: Path) -> str:
     if len(key) < SHORTEST_KEY:
         raise SettingsError(f"{path} is damaged: put the key back from a backup, or set SECRET_KEY")
     return key
+
+
+def _recordings_url(env: Env) -> str:
+    """`s3://BUCKET/PREFIX`, `file:///FOLDER`, or empty for the instance's own folder. A plain path is a folder too."""
+    value = env.str("RECORDINGS_URL", "").strip()
+    parts = address_parts(value)
+    if not value or (parts.scheme == "s3" and _is_bucket(parts.netloc) and _names_a_server(parts.query)):
+        return value
+    if parts.scheme in {"", "file"} and parts.path and parts.netloc in {"", "localhost"} and not parts.query:
+        return Path(unquote(parts.path)).absolute().as_uri()
+    raise SettingsError("RECORDINGS_URL should be s3://BUCKET/PREFIX, or a folder as file:///FOLDER")
+
+
+def _is_bucket(name: str) -> bool:
+    return bool(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}", name))
+
+
+def _names_a_server(query: str) -> bool:
+    """Whether there is nothing else in the query than the storage's address and region."""
+    given = parse_qs(query, keep_blank_values=True)
+    return given.keys() <= {"endpoint", "region"} and is_web_address(given.get("endpoint", ["https://s3.example"])[0])
 
 
 def _own_address(env: Env, host: str, port: int) -> str:

@@ -101,14 +101,16 @@ class CallEnded(CallFacts):
 class RecordingReady:
     """The recording of an ended call can be fetched.
 
-    `url` is our public link (None where the CRM could not reach it, then only the content serves), `filename` ends in
-    the format's extension, `read_content` returns the whole file's bytes.
+    `url` is its public link (None where the CRM could not reach it, then only the content serves); `read_content`
+    returns the whole file's bytes. `filename` ends in the extension of what is at the link, `content_filename` of the
+    content's format, which for large files is a smaller one.
     """
 
     call_id: str
     crm_call_id: str | None
     url: str | None
     filename: str
+    content_filename: str
     read_content: Callable[[], bytes]
 
 

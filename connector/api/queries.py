@@ -18,20 +18,13 @@ from sqlalchemy import Connection as SQLConnection
 from connector.calls.numbers import normal_number
 from connector.connections.store import Connection
 from connector.models import Attempt, Call, Delivery, DeliveryState, InboundEvent, Recording
-from connector.recordings.links import LINK_COLUMNS, signed_path
+from connector.recordings.links import LINK_COLUMNS, given_url
+from connector.settings import Settings
 
 _FIRST, _LAST = date(1900, 1, 1), date(2999, 12, 31)
 _CALL_ID = re.compile(r"[0-9a-f]{32}")
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _LINK = {column.key: f"recording_{column.key}" for column in LINK_COLUMNS}  # calls have a `state` of their own
-
-
-@dataclass(frozen=True, kw_only=True)
-class Links:
-    """What recordings' links are made with."""
-
-    keys: Sequence[str]
-    public_url: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,21 +73,21 @@ def instant(value: date | datetime, zone: ZoneInfo, *, end_of_day: bool) -> date
     return (value if value.tzinfo else value.replace(tzinfo=zone)).astimezone(UTC)
 
 
-def calls(db: SQLConnection, connection: Connection, wanted: Mapping[str, Any], links: Links) -> Listed:
+def calls(db: SQLConnection, connection: Connection, wanted: Mapping[str, Any], settings: Settings) -> Listed:
     """A part of the connection's calls, newest first; `wanted` is a loaded CallFilter."""
     query = _calls_of(connection).where(*_conditions(connection, wanted))
     rows, cursor = _page(db, query, Call.started_at, Call.id, wanted)
-    return Listed(items=[_call_json(row, connection, links) for row in rows], next=cursor)
+    return Listed(items=[_call_json(row, connection, settings) for row in rows], next=cursor)
 
 
-def call(db: SQLConnection, connection: Connection, call_id: str, links: Links) -> dict[str, Any] | None:
+def call(db: SQLConnection, connection: Connection, call_id: str, settings: Settings) -> dict[str, Any] | None:
     """One call with its deliveries and their attempts; None where the connection has none of this ID."""
     if not _CALL_ID.fullmatch(call_id):  # PostgreSQL takes no NUL in a text
         return None
     row = db.execute(_calls_of(connection).where(Call.id == call_id)).mappings().one_or_none()
     if row is None:
         return None
-    return _call_json(row, connection, links) | {"deliveries": _deliveries(db, connection, call_id)}
+    return _call_json(row, connection, settings) | {"deliveries": _deliveries(db, connection, call_id)}
 
 
 def failed_deliveries(db: SQLConnection, connection: Connection, call_id: str) -> Sequence[int] | None:
@@ -167,15 +160,14 @@ def _page(
     return rows[:-1], Place(at=last[time_column.key], id=str(last[id_column.key])).text()
 
 
-def _call_json(row: RowMapping, connection: Connection, links: Links) -> dict[str, Any]:
-    path = signed_path(links.keys, **{name: row[label] for name, label in _LINK.items()})
+def _call_json(row: RowMapping, connection: Connection, settings: Settings) -> dict[str, Any]:
     plain = ("id", "callid", "crm_call_id", "direction", "client_number", "line", "extension")
     return {name: row[name] for name in plain} | {
         "started_at": _text(row["started_at"], connection.zone),
         "ended_at": _text(row["ended_at"], connection.zone),
         "disposition": row["disposition"],
         "billsec": row["billsec"],
-        "recording": None if path is None else links.public_url + path,
+        "recording": given_url(settings, connection, **{name: row[label] for name, label in _LINK.items()}),
         "state": row["state"],
         "source": row["source"],
     }

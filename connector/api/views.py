@@ -108,14 +108,14 @@ def _open() -> None:
 def list_calls(wanted: dict[str, Any]) -> queries.Listed:
     """Calls, newest first."""
     with deployment().database.read() as db:
-        return queries.calls(db, _connection(), wanted, _links())
+        return queries.calls(db, _connection(), wanted, deployment().settings)
 
 
 @_serves("GET", "/calls/<call_id>", answer=schemas.CallWithDeliveries)
 def show_call(call_id: str) -> dict[str, Any]:
     """One call, with what the CRM was told of it."""
     with deployment().database.read() as db:
-        return queries.call(db, _connection(), call_id, _links()) or _not_found()
+        return queries.call(db, _connection(), call_id, deployment().settings) or _not_found()
 
 
 @_serves("GET", "/events", query=schemas.EventFilter, answer=schemas.Events)
@@ -138,11 +138,6 @@ def retry_deliveries(call_id: str) -> dict[str, int]:
 def _connection() -> Connection:
     opened: Connection = g.connection
     return opened
-
-
-def _links() -> queries.Links:
-    settings = deployment().settings
-    return queries.Links(keys=settings.secret_keys, public_url=settings.public_url)
 
 
 def _not_found() -> NoReturn:

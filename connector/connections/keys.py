@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import phonenumbers
 
+from connector.recordings.addresses import parse_hosts
 from crm_adapters.addresses import address_parts, is_web_address
 from crm_adapters.registry import DESCRIPTIONS
 from crm_adapters.settings import Field, matching, user_by_extension, users_by_line, web_address
@@ -56,6 +57,10 @@ def _pairs(numbers: list[int]) -> list[tuple[int, int]]:
     return list(zip(numbers[::2], numbers[1::2], strict=True))
 
 
+def _hosts(value: str) -> str:
+    return ",".join(parse_hosts(value))
+
+
 def _minutes(value: str) -> str:
     if not value.isdecimal() or int(value) > 7 * 24 * 60:
         raise ValueError("minutes from 0 to 10080")
@@ -84,6 +89,12 @@ EVROTEL_FIELDS = (
         check=web_address,
     ),
     Field(
+        key="evrotel_recordings_hosts",
+        label="Other hosts of recordings",
+        help="Hosts besides that one which recordings may be fetched from, such as files.example.com, commas between.",
+        check=_hosts,
+    ),
+    Field(
         key="evrotel_timezone",
         label="PBX time zone",
         help="Evrotel sends local times without an offset.",
@@ -96,6 +107,30 @@ EVROTEL_FIELDS = (
         help="Two letters: 0987858227 becomes +380987858227 in UA.",
         default="UA",
         check=_region,
+    ),
+)
+
+RECORDING_FIELDS = (
+    Field(
+        key="recordings_mode",
+        label="Recordings",
+        help="Kept by us, asked from Evrotel each time somebody listens, or Evrotel's own address passed on.",
+        default="keep",
+        choices=("keep", "proxy", "link"),
+    ),
+    Field(
+        key="recordings_for",
+        label="Who may listen",
+        help="In the panel and in the CRM's frame: admins, supervisors too, or employees too (to their own calls).",
+        default="agent",
+        choices=("agent", "supervisor", "admin"),
+    ),
+    Field(
+        key="recordings_mask_numbers",
+        label="Mask numbers in names of files",
+        help="Files are called 2026-11-23 14-05 +380..1234.mp3; no: with the whole number.",
+        default="yes",
+        choices=("yes", "no"),
     ),
 )
 
@@ -161,7 +196,6 @@ CRM_FIELDS = (
 )
 
 LATER_FIELDS = (
-    Field(key="recordings_mode", label="Recordings", default="keep", choices=("keep", "proxy", "link")),
     Field(key="callback_origins", label="Sites of the call-back button", check=_origins),
     Field(key="callback_hours", label="Working hours of the call-back button", check=_opening_hours),
     Field(key="callback_limits", label="Limits of the call-back button"),
@@ -171,13 +205,14 @@ LATER_FIELDS = (
 
 def fields_of(crm: str) -> tuple[Field, ...]:
     """The fields that the panel shows for a connection of this CRM."""
-    return (*EVROTEL_FIELDS, *(CRM_FIELDS if crm != "journal" else ()), *DESCRIPTIONS[crm].fields)
+    return (*EVROTEL_FIELDS, *RECORDING_FIELDS, *(CRM_FIELDS if crm != "journal" else ()), *DESCRIPTIONS[crm].fields)
 
 
 ALL_FIELDS: dict[str, Field] = {
     field.key: field
     for field in (
         *EVROTEL_FIELDS,
+        *RECORDING_FIELDS,
         *CRM_FIELDS,
         *LATER_FIELDS,
         *(field for description in DESCRIPTIONS.values() for field in description.fields),

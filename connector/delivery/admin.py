@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 
 from connector.db import Database, now
 from connector.models import Call, Connection, Delivery, DeliveryKind, DeliveryState, Recording, RecordingState
+from connector.recordings.looking_again import look_again
 
 _FAILED = (DeliveryState.DEAD, DeliveryState.GIVEN_UP)
 
@@ -63,11 +64,7 @@ def retry(database: Database, ids: Sequence[int]) -> int:
             .join(Recording, Recording.call_id == Delivery.call_id)
             .where(again, Delivery.kind == DeliveryKind.RECORDING, Recording.state == RecordingState.MISSING)
         ).all()
-        db.execute(
-            update(Recording)
-            .where(Recording.call_id.in_([row.call_id for row in without_file]))
-            .values(state=RecordingState.PENDING, attempts=0, due_at=at)
-        )
+        look_again(db, [row.call_id for row in without_file])
         fresh = {"attempts": 0, "due_at": at, "settled_at": None, "error": None}
         changed = db.execute(update(Delivery).where(again).values(fresh | {"state": DeliveryState.PENDING}))
         db.execute(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import ipaddress
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,8 +19,8 @@ from connector.connections.store import Connection
 from connector.db import now
 from connector.deployment import Deployment
 from connector.models import Call, Delivery, DeliveryKind, DeliveryState
-from connector.recordings.content import read_recording
-from connector.recordings.links import signed_path
+from connector.recordings.content import read_recording, sent_as_mp3
+from connector.recordings.links import EXTENSIONS, given_url
 from connector.texts import (
     AT_EXTENSION,
     CALLBACK_FAILED,
@@ -100,19 +100,20 @@ def _result(connection: Connection, row: Any) -> str:
 
 
 def _recording_url(deployment: Deployment, connection: Connection, row: Any) -> str | None:
-    """Our link to the recording that is promised, where a CRM in the cloud can reach us."""
+    """The link to the recording that is promised, where a CRM in the cloud can reach it."""
     settings = deployment.settings
-    path = signed_path(
-        settings.secret_keys,
+    url = given_url(
+        settings,
+        connection,
         link_nonce=row.link_nonce,
         state=row.recording_state,
         revoked_at=row.revoked_at,
         recfile=row.recfile,
         content_type=row.content_type,
-        crm=connection.crm,
     )
+    ours = url is not None and url.startswith(settings.public_url)
     reachable = reachable_from_outside(settings.public_url, allow_local=settings.allow_local_addresses)
-    return settings.public_url + path if path and reachable else None
+    return url if reachable or not ours else None
 
 
 def _earlier_notes(deployment: Deployment, connection: Connection, row: Any) -> list[dict[str, Any]]:
@@ -245,18 +246,19 @@ def creates_customer(rule: str, direction: Direction) -> bool:
 
 
 def _recording(deployment: Deployment, connection: Connection, row: Any, _: float) -> Event:
+    mp3 = sent_as_mp3(row.content_type, row.recording_size)
     return RecordingReady(
         call_id=row.call_id,
         crm_call_id=row.crm_call_id,
         url=_recording_url(deployment, connection, row),
-        filename=_filename(row.started_at.astimezone(connection.zone), row.call_id, row.recording_path or ".wav"),
+        filename=_filename(connection, row, EXTENSIONS.get(row.content_type, "wav")),
+        content_filename=_filename(connection, row, "mp3" if mp3 else EXTENSIONS.get(row.content_type, "wav")),
         read_content=lambda: read_recording(deployment, row.call_id),
     )
 
 
-def _filename(started_at: datetime, call_id: str, path: str) -> str:
-    suffix = next((each for each in (".mp3", ".ogg") if path.endswith(each)), ".wav")
-    return f"{started_at:%Y-%m-%d_%H-%M-%S}_{call_id[-8:]}{suffix}"
+def _filename(connection: Connection, row: Any, extension: str) -> str:
+    return f"{row.started_at.astimezone(connection.zone):%Y-%m-%d_%H-%M-%S}_{row.call_id[-8:]}.{extension}"
 
 
 def reachable_from_outside(public_url: str, *, allow_local: bool) -> bool:

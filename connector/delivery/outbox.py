@@ -83,7 +83,7 @@ _WITH_FACTS = (
         Call.kind.label("call_kind"),
         Call.crm_user_id,
         Call.crm_notes,
-        Recording.path.label("recording_path"),
+        Recording.size.label("recording_size"),
         Recording.link_nonce,
         Recording.state.label("recording_state"),
         Recording.revoked_at,

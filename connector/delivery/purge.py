@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from sqlalchemy import delete, select
 
@@ -13,6 +12,8 @@ from connector.connections.one_use import forget_used
 from connector.db import Database, now
 from connector.deployment import Deployment
 from connector.models import Call, InboundEvent, Recording, SignInFailure, SignInLink
+from connector.recordings.forgetting import delete_files
+from connector.recordings.stores import Store
 
 logger = logging.getLogger(__name__)
 
@@ -24,8 +25,11 @@ def purge(deployment: Deployment) -> int:
     before = now() - timedelta(days=deployment.settings.retention_days)
     database = deployment.database
     purged = 0
-    while gone := _purge_calls(database, deployment.settings.instance, before):
-        purged += gone
+    try:
+        while gone := _purge_calls(database, deployment.store, before):
+            purged += gone
+    except OSError as error:  # these calls stay until the store answers; what else is old goes all the same
+        logger.warning("old recordings can't be deleted, so their calls are kept: %s", error)
     for connection in deployment.connections.all():
         while _purge_events(database, connection.id, before):
             pass
@@ -49,13 +53,13 @@ def _purge_events(database: Database, connection_id: int, before: datetime) -> i
     return len(ids)
 
 
-def _purge_calls(database: Database, instance: Path, before: datetime) -> int:
+def _purge_calls(database: Database, store: Store, before: datetime) -> int:
     """Files go first: a file without a row would stay for ever, a row without its file is purged the next time."""
     with database.read() as db:
         ids = list(db.execute(select(Call.id).where(Call.updated_at < before).limit(AT_ONCE)).scalars())
-        paths = list(db.execute(select(Recording.path).where(Recording.call_id.in_(ids))).scalars())
-    for path in filter(None, paths):
-        (instance / path).unlink(missing_ok=True)
+        kept = db.execute(select(Recording.path, Recording.mp3_path).where(Recording.call_id.in_(ids))).all()
+    for recording in kept:
+        delete_files(store, recording)
     if ids:
         with database.write() as db:
             db.execute(delete(Call).where(Call.id.in_(ids)))

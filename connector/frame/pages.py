@@ -17,8 +17,10 @@ from connector.connections.store import Connection
 from connector.deployment import Deployment
 from connector.frame.lines import lines_seen
 from connector.frame.passes import FramePass, sign_pass
+from connector.models import RecordingState, Role
 from connector.panel import queries
-from connector.recordings.links import link_path
+from connector.recordings.links import MPEG
+from connector.recordings.listening import ListeningPass, may_listen, sign_listening
 from crm_adapters.contract import CRMUser
 from crm_adapters.settings import parse_user_by_extension
 
@@ -61,21 +63,35 @@ def calls_page(here: Deployment, connection: Connection, given: FramePass) -> Re
     extension = extension_of(here, connection, given.user_id, ASKING_SECONDS)
     mine = None if given.is_admin else (extension, given.user_id)
     rows = queries.framed_calls(here.database, connection.id, mine=mine, number=number) if number or not in_card else ()
-    heard = {row.id: link_path(here, row.id) for row in rows}
     mendable = given.is_admin and not in_card
     people = _people(here, connection) if mendable else users(here, connection)
+    names = {user.id: user.name for user in people}
     return shown(
         here,
         "frame/calls.html",
         given,
         calls=rows,
-        heard=heard,
-        names={user.id: user.name for user in people},
+        heard=_heard(here, connection, given, rows, names.get(given.user_id, given.user_id)),
+        names=names,
         zone=connection.zone,
         extension=extension,
         doubled=[number for number, _, doubled in _numbers(connection, people) if doubled] if mendable else [],
         unknown=unknown_extensions(here, connection) if mendable else {},
     )
+
+
+def _heard(
+    here: Deployment, connection: Connection, given: FramePass, rows: Sequence[Any], listener: str
+) -> dict[str, str]:
+    """Where the user hears the recordings that are there, by call; nothing where that is not for their role."""
+    if not may_listen(connection, Role.ADMIN if given.is_admin else Role.AGENT):
+        return {}
+    return {
+        row.id: f"/listen/{sign_listening(here.settings.secret_keys, ListeningPass(call_id=row.id, listener=listener))}"
+        f".{'mp3' if row.recording_type == MPEG else 'wav'}"
+        for row in rows
+        if row.recording_state == RecordingState.READY
+    }
 
 
 def settings_page(

@@ -15,7 +15,8 @@ from connector.locks import Lock, locked_by
 from connector.panel import queries
 from connector.panel.access import PanelUser, guarded, panel_user
 from connector.panel.bodies import readable
-from connector.recordings.links import link_path
+from connector.recordings.listening import Way, may_listen, plays_of
+from connector.recordings.views import HEADERS, heard
 
 blueprint = guarded(Blueprint("calls", __name__))
 LONGEST_NAME = 200
@@ -40,8 +41,23 @@ def call_page(call_id: str) -> str:
         deliveries=queries.deliveries_of(deployment().database, call.id),
         dial=queries.dial_of(deployment().database, call.id),
         events=_events(call, connection, user),
-        recording=link_path(deployment(), call.id),
+        may_listen=may_listen(connection, user.role),
+        plays=plays_of(deployment().database, call.id) if user.sees_payloads else [],
     )
+
+
+@blueprint.get("/calls/<call_id>/recording.<any(wav, mp3):extension>")
+@locked_by(Lock.SESSION)
+def recording(call_id: str, extension: str) -> Response:
+    """The recording for the panel's player, or as a file to keep; the listener is written down."""
+    call, connection = _call(call_id)
+    user = panel_user()
+    if not may_listen(connection, user.role):
+        abort(403)
+    way: Way = "download" if "download" in request.args else "panel"
+    response = heard(call.id, user.name, way, mp3=extension == "mp3")
+    response.headers.update(HEADERS)
+    return response
 
 
 @blueprint.post("/calls/<call_id>/customer")

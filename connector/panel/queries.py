@@ -89,7 +89,9 @@ def calls_page(database: Database, scope: Scope, connection_id: int | None, afte
 def call_row(database: Database, scope: Scope, call_id: str) -> Row[Any] | None:
     """One call with its customer's name and its recording's state; None where the scope does not see it."""
     query = (
-        _CALLS.add_columns(Recording.state.label("recording_state"), Recording.error.label("recording_error"))
+        _CALLS.add_columns(
+            *(column.label(f"recording_{column.key}") for column in _RECORDING),
+        )
         .outerjoin(Recording, Recording.call_id == Call.id)
         .where(Call.id == call_id, *_in_scope(scope))
     )
@@ -105,7 +107,11 @@ def framed_calls(
     `mine` leaves those of one employee, by extension or by the CRM's user ID; `number` those of one client.
     """
     query = (
-        _CALLS.add_columns(Recording.state.label("recording_state"), Dial.reason.label("dial_reason"))
+        _CALLS.add_columns(
+            Recording.state.label("recording_state"),
+            Recording.content_type.label("recording_type"),
+            Dial.reason.label("dial_reason"),
+        )
         .outerjoin(Recording, Recording.call_id == Call.id)
         .outerjoin(Dial, Dial.call_id == Call.id)
         .where(Call.connection_id == connection_id)
@@ -227,6 +233,19 @@ def name_customer(database: Database, connection_id: int, number: str, name: str
         else:
             db.execute(delete(Customer).where(Customer.connection_id == connection_id, Customer.number == number))
 
+
+_RECORDING = (
+    Recording.state,
+    Recording.error,
+    Recording.content_type,
+    Recording.milliseconds,
+    Recording.waveform,
+    Recording.size,
+    Recording.path,
+    Recording.attempts,
+    Recording.due_at,
+    Recording.revoked_at,
+)
 
 _CALLS = select(*Call.__table__.columns, Customer.name.label("customer")).outerjoin(
     Customer, and_(Customer.connection_id == Call.connection_id, Customer.number == Call.client_number)

@@ -6,7 +6,6 @@ are a hundred.
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -14,6 +13,7 @@ from sqlalchemy import Connection, delete, select, update
 
 from connector.db import Database, insert_or_ignore, now
 from connector.models import SignInFailure
+from connector.networks import network_of
 
 FREE_FAILURES = 5
 LONGEST_BLOCK = timedelta(minutes=15)
@@ -30,14 +30,8 @@ class Blocked(Exception):
 
 
 def address_key(address: str | None, door: str = "sign-in") -> str:
-    """The counter of one address at one door. An IPv6 customer holds a whole /64, so that is one address."""
-    try:
-        parsed = ipaddress.ip_address(address or "")
-    except ValueError:
-        return f"{door}|?"
-    if parsed.version == 6:
-        return f"{door}|{ipaddress.ip_network((parsed, 64), strict=False)}"
-    return f"{door}|{parsed}"
+    """The counter of one address at one door."""
+    return f"{door}|{network_of(address)}"
 
 
 def name_key(name: str, address: str | None) -> str:

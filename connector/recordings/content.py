@@ -2,26 +2,47 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import select
 
 from connector.deployment import Deployment
 from connector.models import Recording
-from connector.recordings.files import ensure_file
+from connector.recordings.links import MPEG
+from connector.recordings.serving import Later, Nowhere, playable
 from crm_adapters.errors import Refused, TryAgain
 
-CONTENT_SECONDS = 15.0
-"""How long a lane may wait for a file that another machine has: the next try finds it here."""
 MOST_CONTENT = 30 * 1024 * 1024
 """Larger files would fill a small machine's memory: as base64 in JSON they are there four times."""
+LARGE_CONTENT = 10 * 1024 * 1024
+"""Of larger ones the MP3 is sent, which has a quarter of the bytes and is as good for a telephone's sound."""
+
+
+def sent_as_mp3(content_type: str | None, size: int | None) -> bool:
+    """Whether a recording's content goes to a CRM as MP3."""
+    return content_type == MPEG or (size or 0) > LARGE_CONTENT
 
 
 def read_recording(deployment: Deployment, call_id: str) -> bytes:
     """The whole file. Raises TryAgain where it can't be had at the moment, Refused where it is too large."""
     with deployment.database.read() as db:
         recording = db.execute(select(Recording.__table__).where(Recording.call_id == call_id)).one_or_none()
-    path = ensure_file(deployment, recording, CONTENT_SECONDS) if recording else None
-    if path is None:
+    connection = deployment.connections.by_id(recording.connection_id) if recording else None
+    if recording is None or connection is None:
         raise TryAgain("the recording can't be read at the moment")
-    if path.stat().st_size > MOST_CONTENT:
+    mp3 = sent_as_mp3(recording.content_type, recording.size)
+    try:
+        return _content(playable(deployment, connection, recording, mp3=mp3))
+    except Nowhere:
+        raise Refused("the recording is no longer there, or can't be made into MP3 and is too large as it is") from None
+    except (Later, OSError) as error:
+        raise TryAgain(f"the recording can't be read at the moment: {error}") from error
+
+
+def _content(found: Any) -> bytes:
+    if found.size > MOST_CONTENT:
+        found.close()
         raise Refused("the recording is too large to be sent as a file: the CRM has to reach PUBLIC_URL for its link")
-    return path.read_bytes()
+    with found.open(0, found.size) as file:
+        pieces = iter(lambda: file.read(1 << 20), b"")
+        return b"".join(pieces)

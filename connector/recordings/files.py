@@ -1,116 +1,166 @@
-"""Recordings on this machine's disk: where they lie, how they come here, and how they become MP3."""
+"""Bringing recordings here: asked from Evrotel, looked at, made into MP3 where they have to be, and kept."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from functools import partial
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Row
+from sqlalchemy import Row, update
 
 from connector.connections.store import Connection
 from connector.deployment import Deployment
 from connector.log import about
 from connector.models import Recording, RecordingState
-from connector.recordings.fetch import FETCH_SECONDS, MakeMP3, NotYet, Outcome, Ready, fetch
-from connector.recordings.links import MPEG
+from connector.recordings.fetch import FETCH_SECONDS, Fetched, Impossible, NotYet, Outcome, fetch
+from connector.recordings.links import EXTENSIONS, MPEG, hosts_of, plays_only_mp3
+from connector.recordings.stores import ROOM, incoming
 
 log = logging.getLogger(__name__)
 
-TURN_SECONDS = 20.0
-"""How long a player may wait for others' MP3s to be made before it is asked to come again."""
-
-_ON_DEMAND = [threading.Lock() for _ in range(64)]
 _MAKING_MP3 = threading.BoundedSemaphore(2)
-"""Turns of a web process: players of a machine with an empty disk must not take its cores from Evrotel's events."""
+"""Turns in one process: Evrotel's events and the CRMs need its cores too."""
 
 
-def ensure_file(deployment: Deployment, recording: Row[Any] | Recording, seconds: float = FETCH_SECONDS) -> Path | None:
-    """The file of a ready recording on this machine, fetched again where another machine has it or a disk was lost.
+@dataclass(frozen=True, kw_only=True)
+class Brought:
+    """A recording that is whole and known: what its row says of it. `path` is its key where it is kept by us."""
 
-    None where it can't be had within `seconds`; what is kept as MP3 is made into it again, which may take longer.
+    path: str | None
+    content_type: str
+    size: int
+    source_type: str
+    milliseconds: int | None
+    waveform: bytes | None
+
+
+def key_of(connection_id: int, call_id: str, content_type: str) -> str:
+    """Where a recording is kept.
+
+    A call's ID begins with its time and ends at random: the end spreads the files over 256 folders.
     """
-    if recording.state != RecordingState.READY or recording.path is None:
-        return None
-    path = deployment.settings.instance / recording.path
-    with _ON_DEMAND[hash(recording.call_id) % len(_ON_DEMAND)]:  # a player asks for several ranges at once
-        if path.is_file():
-            return path
-        connection = deployment.connections.by_id(recording.connection_id)
-        if connection is None:
-            return None
-        outcome = _bring_again(deployment, connection, recording, seconds)
-    if isinstance(outcome, Ready):
-        return outcome.path
-    log.warning("a recording could not be fetched again: %s", outcome.reason, extra=about(recording.call_id))
-    return None
-
-
-def relative_target(connection_id: int, call_id: str) -> Path:
-    """Where a recording is kept, without its extension, under the instance's directory.
-
-    A call's ID begins with its time and ends at random: the end spreads the files over 256 directories.
-    """
-    return Path("recordings") / str(connection_id) / call_id[-2:] / call_id
+    return f"{ROOM}/{connection_id}/{call_id[-2:]}/{call_id}.{EXTENSIONS[content_type]}"
 
 
 def bring(
+    deployment: Deployment, connection: Connection, call_id: str, recfile: str, *, whole: bool
+) -> Brought | NotYet | Impossible:
+    """Fetches a recording for the first time and keeps it, where the connection's recordings are kept by us.
+
+    Whatever the mode, it is fetched whole once: a CRM is told of no half file. Raises OSError where the store is away.
+    """
+    with incoming(deployment.store) as folder:
+        came = ask(deployment, connection, recfile, folder / "came", whole=whole)
+        if not isinstance(came, Fetched):
+            return came
+        # Imported when it is needed: numpy is large.
+        sound = import_module("connector.recordings.audio").examine(came.path)
+        served = came
+        if came.content_type != MPEG and _needs_mp3(connection, plays_anywhere=sound is None or sound.plays_anywhere):
+            served = to_mp3(call_id, came) or came
+        key = None
+        if connection.get("recordings_mode") == "keep":
+            key = key_of(connection.id, call_id, served.content_type)
+            deployment.store.keep(key, served.path, served.content_type)
+        return Brought(
+            path=key,
+            content_type=served.content_type,
+            size=served.size,
+            source_type=came.content_type,
+            milliseconds=sound.milliseconds if sound else None,
+            waveform=sound.waveform if sound else None,
+        )
+
+
+def bring_again(deployment: Deployment, recording: Row[Any] | Recording, seconds: float, patience: float) -> int:
+    """Fetches a kept recording whose file is gone, a dyno's disk being lost at each restart, in its row's format.
+
+    Gives back its size. Raises OSError where it can't be had within `seconds`, and a turn to make its MP3 not within
+    `patience`.
+    """
+    connection = deployment.connections.by_id(recording.connection_id)
+    if connection is None or recording.path is None:
+        raise OSError("its connection was removed")
+    with incoming(deployment.store) as folder:
+        made = as_served(deployment, connection, recording, folder, seconds=seconds, patience=patience)
+        deployment.store.keep(recording.path, made.path, made.content_type)
+    with deployment.database.write() as db:
+        still = db.execute(
+            update(Recording)
+            .where(Recording.call_id == recording.call_id, Recording.state == RecordingState.READY)
+            .values(size=made.size)
+        )
+    if not still.rowcount:
+        deployment.store.delete(recording.path)
+        raise FileNotFoundError("it was forgotten meanwhile")
+    return made.size
+
+
+def as_served(
     deployment: Deployment,
     connection: Connection,
-    call_id: str,
-    recfile: str,
+    recording: Row[Any] | Recording,
+    folder: Path,
     *,
+    seconds: float,
+    patience: float,
+    content_type: str | None = None,
+) -> Fetched:
+    """A ready recording in its row's format, or in another one, fetched into `folder`. Raises OSError as above."""
+    wanted = content_type or recording.content_type
+    came = ask(deployment, connection, recording.recfile, folder / "came", whole=False, seconds=seconds)
+    if not isinstance(came, Fetched):
+        raise OSError(came.reason)
+    if came.content_type == wanted:
+        return came
+    made = to_mp3(recording.call_id, came, patience=patience) if wanted == MPEG else None
+    if made is None:
+        raise OSError("it is of another format than before")
+    return made
+
+
+def ask(
+    deployment: Deployment,
+    connection: Connection,
+    recfile: str,
+    target: Path,
+    *,
+    whole: bool,
     seconds: float = FETCH_SECONDS,
-    whole: bool = False,
-    make_mp3: MakeMP3 | None = None,
 ) -> Outcome:
-    """Fetches a recording to its place; see `fetch`."""
+    """Fetches a recording of the connection; see `fetch`."""
     return fetch(
         recfile,
-        connection.get("evrotel_recordings_url"),
-        deployment.settings.instance / relative_target(connection.id, call_id),
+        hosts_of(deployment.settings, connection),
+        target,
         allow_local=deployment.settings.allow_local_addresses,
         seconds=seconds,
         whole=whole,
-        make_mp3=make_mp3,
     )
 
 
-def to_mp3(call_id: str, source: Path, made: Path) -> bool:
-    """Makes the MP3. False where the recording can't be decoded, which the log tells. Raises OSError."""
-    # Imported when it is needed: numpy is large, and most CRMs play what Evrotel has.
-    trouble = import_module("connector.recordings.mp3").make_mp3(source, made)
-    if trouble:
-        log.warning("a recording can't be made into MP3 and is kept as it came: %s", trouble, extra=about(call_id))
-    return not trouble
+def to_mp3(call_id: str, came: Fetched, *, patience: float | None = None) -> Fetched | None:
+    """The recording as MP3, beside the file that came; None where that can't be decoded, which the log tells.
 
-
-def _bring_again(
-    deployment: Deployment, connection: Connection, recording: Row[Any] | Recording, seconds: float
-) -> Outcome:
-    """The file in the format that its row tells of, whatever the connection's CRM is now."""
-    is_mp3 = recording.content_type == MPEG
-    outcome = bring(
-        deployment,
-        connection,
-        recording.call_id,
-        recording.recfile,
-        seconds=seconds,
-        make_mp3=partial(_to_mp3_in_turn, recording.call_id) if is_mp3 else None,
-    )
-    if is_mp3 and isinstance(outcome, Ready) and outcome.content_type != MPEG:
-        outcome.path.unlink(missing_ok=True)
-        return NotYet(reason="it can't be decoded any more")
-    return outcome
-
-
-def _to_mp3_in_turn(call_id: str, source: Path, made: Path) -> bool:
-    if not _MAKING_MP3.acquire(timeout=TURN_SECONDS):
+    Raises OSError, TimeoutError where no turn came within `patience` seconds.
+    """
+    if not _MAKING_MP3.acquire(timeout=-1 if patience is None else patience):
         raise TimeoutError("too many recordings are being made into MP3")
     try:
-        return to_mp3(call_id, source, made)
+        made = came.path.with_name("made.mp3")
+        trouble = import_module("connector.recordings.mp3").make_mp3(came.path, made)
     finally:
         _MAKING_MP3.release()
+    if trouble:
+        log.warning("a recording can't be made into MP3: %s", trouble, extra=about(call_id))
+        return None
+    return Fetched(path=made, content_type=MPEG, size=made.stat().st_size)
+
+
+def _needs_mp3(connection: Connection, *, plays_anywhere: bool) -> bool:
+    """Whether what is served has to be MP3; who is given Evrotel's own address has to take what is there."""
+    passed_on = connection.get("recordings_mode") == "link"
+    return not passed_on and (plays_only_mp3(connection.crm) or not plays_anywhere)

@@ -14,12 +14,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, or_, select, update
+from sqlalchemy import ColumnElement, select
 
-from connector.calls.numbers import normal_number
-from connector.db import Database, now
+from connector.connections.store import Connection
 from connector.deployment import Deployment
-from connector.models import Call, Connection, Delivery, DeliveryKind, DeliveryState, Recording, RecordingState
+from connector.models import Call, Recording, RecordingState
+from connector.recordings.addresses import RecordingsHosts, parse_hosts
+from connector.settings import Settings
 from crm_adapters.registry import DESCRIPTIONS
 
 MPEG = "audio/mpeg"
@@ -28,26 +29,6 @@ EXTENSIONS = {MPEG: "mp3", "audio/wav": "wav", "audio/ogg": "ogg"}
 
 _MAC_LENGTH = 43  # 32 bytes as base64 without padding
 _WITHOUT_LINK = {RecordingState.MISSING, RecordingState.FORGOTTEN}
-_CRM = (
-    select(Connection.crm)
-    .where(Connection.id == Recording.connection_id)
-    .correlate(Recording)
-    .scalar_subquery()
-    .label("crm")
-)
-
-
-def link_url(deployment: Deployment, call_id: str) -> str | None:
-    """The full address of a call's recording; see `link_path`."""
-    path = link_path(deployment, call_id)
-    return None if path is None else deployment.settings.public_url + path
-
-
-def link_path(deployment: Deployment, call_id: str) -> str | None:
-    """`/recordings/{signed}.wav` or `.mp3`; None where the call has no recording (any more) or its link was revoked."""
-    with deployment.database.read() as db:
-        row = db.execute(select(*LINK_COLUMNS).where(Recording.call_id == call_id)).mappings().first()
-    return None if row is None else signed_path(deployment.settings.secret_keys, **row)
 
 
 LINK_COLUMNS = (
@@ -56,9 +37,31 @@ LINK_COLUMNS = (
     Recording.revoked_at,
     Recording.recfile,
     Recording.content_type,
-    _CRM,
 )
-"""What `signed_path` needs of a recording: for those who read many calls in one query."""
+"""What a link is made of: for those who read many calls in one query."""
+
+
+def given_url(settings: Settings, connection: Connection, **facts: Any) -> str | None:
+    """What CRMs and scripts are given: our link, or Evrotel's own address where the connection passes that on.
+
+    `facts` are LINK_COLUMNS by name. None where the call has no recording (any more) or its link was revoked.
+    """
+    path = signed_path(settings.secret_keys, **facts, crm=connection.crm)
+    if path is None or connection.get("recordings_mode") != "link":
+        return None if path is None else settings.public_url + path
+    try:
+        return hosts_of(settings, connection).address_of(facts["recfile"] or "")
+    except ValueError:
+        return None
+
+
+def hosts_of(settings: Settings, connection: Connection) -> RecordingsHosts:
+    """Where a connection's recordings may be asked for."""
+    return RecordingsHosts(
+        base=connection.get("evrotel_recordings_url"),
+        others=parse_hosts(connection.get("evrotel_recordings_hosts")),
+        plain_http=settings.allow_local_addresses,
+    )
 
 
 def signed_path(
@@ -71,7 +74,7 @@ def signed_path(
     content_type: str | None,
     crm: str | None,
 ) -> str | None:
-    """The path of a recording's link, None where it has none."""
+    """The path of a recording's link, `/recordings/{signed}.wav` or `.mp3`, None where it has none."""
     if link_nonce is None or revoked_at is not None or state in _WITHOUT_LINK:
         return None
     extension = EXTENSIONS.get(content_type or "") or promised_extension(recfile or "", crm)
@@ -86,89 +89,37 @@ def plays_only_mp3(crm: str | None) -> bool:
 
 def promised_extension(recfile: str, crm: str | None) -> str:
     """What a link ends in before the file itself was seen: MP3 where the CRM plays nothing else, else the format that
-    Evrotel's file name speaks of."""
-    if plays_only_mp3(crm):
-        return EXTENSIONS[MPEG]
+    Evrotel's file name speaks of, as far as browsers play it."""
     suffix = recfile.rpartition(".")[2].lower()
-    return suffix if suffix in EXTENSIONS.values() else "wav"
+    return "mp3" if plays_only_mp3(crm) or suffix in {"mp3", "ogg"} else "wav"
 
 
-def call_of(deployment: Deployment, signed: str) -> Row[Any] | None:
-    """The recording that a link leads to, as a row of all its columns and `crm`; None where it is unknown, altered or
-    revoked."""
+def is_ours(keys: Sequence[str], signed: str) -> bool:
+    """Whether this deployment signed the link, asked without the database."""
     nonce, mac = signed[:-_MAC_LENGTH], signed[-_MAC_LENGTH:]
     # All keys are tried whichever fits, so that the time tells nothing.
-    fits = [hmac.compare_digest(mac.encode(), _mac(key, nonce).encode()) for key in deployment.settings.secret_keys]
-    if not any(fits):
+    fits = [hmac.compare_digest(mac.encode(), _mac(key, nonce).encode()) for key in keys]
+    return any(fits)
+
+
+def call_of(deployment: Deployment, signed: str) -> Any:
+    """The recording that a link leads to, as of `recording_row`; None where it is unknown, altered or revoked."""
+    if not is_ours(deployment.settings.secret_keys, signed):
         return None
-    with deployment.database.read() as db:
-        return db.execute(
-            select(Recording.__table__)
-            .add_columns(_CRM)
-            .where(Recording.link_nonce == nonce, Recording.revoked_at.is_(None))
-        ).first()
+    nonce = signed[:-_MAC_LENGTH]
+    return recording_row(deployment, Recording.link_nonce == nonce, Recording.revoked_at.is_(None))
 
 
-def revoke(database: Database, call_ids: Sequence[str]) -> int:
-    """Withdraws the links of these calls for good; how many there were."""
-    with database.write() as db:
-        revoked = db.execute(
-            update(Recording)
-            .where(Recording.call_id.in_(call_ids), Recording.revoked_at.is_(None))
-            .values(revoked_at=now())
-        )
-    return revoked.rowcount
-
-
-def purge_number(deployment: Deployment, number: str) -> int:
-    """Forgets the recordings of one person's calls, on every connection; how many there were.
-
-    The links die first and the files after, so that a purge that was cut short is finished by running it again.
-    `number` may be spelt in any way; national spellings are read as of each connection's country.
-    """
-    forgotten = [
-        row
-        for connection in deployment.connections.all()
-        for row in _forget(deployment.database, connection.id, normal_number(number, connection.get("phone_region")))
-    ]
-    for row in forgotten:
-        if row.path is not None:
-            (deployment.settings.instance / row.path).unlink(missing_ok=True)
-    with deployment.database.write() as db:
-        db.execute(update(Recording).where(Recording.call_id.in_([row.call_id for row in forgotten])).values(path=None))
-    return len(forgotten)
-
-
-def _forget(database: Database, connection_id: int, number: str | None) -> Sequence[Any]:
-    """The recordings that lose their links and their source now, and those whose files an earlier purge left."""
-    if not number:
-        return []
-    moment = now()
-    left = or_(Recording.state != RecordingState.FORGOTTEN, Recording.path.is_not(None))
-    theirs = (
-        select(Recording.call_id, Recording.path)
+def recording_row(deployment: Deployment, *conditions: ColumnElement[bool]) -> Any:
+    """A recording's columns, and its call's `started_at` and `client_number`."""
+    query = (
+        select(*Recording.__table__.columns, Call.started_at, Call.client_number)
         .join(Call, Call.id == Recording.call_id)
-        .where(Recording.connection_id == connection_id, Call.client_number == number, left)
+        .where(*conditions)
     )
-    with database.write() as db:
-        rows = db.execute(theirs).all()
-        call_ids = [row.call_id for row in rows]
-        db.execute(
-            update(Recording)
-            .where(Recording.call_id.in_(call_ids))
-            .values(state=RecordingState.FORGOTTEN, revoked_at=moment, recfile="", owner=None, leased_until=None)
-        )
-        db.execute(update(Call).where(Call.id.in_(call_ids)).values(recfile=None))
-        db.execute(
-            update(Delivery)
-            .where(
-                Delivery.call_id.in_(call_ids),
-                Delivery.kind == DeliveryKind.RECORDING,
-                Delivery.state.in_((DeliveryState.WAITING, DeliveryState.PENDING, DeliveryState.DEAD)),
-            )
-            .values(state=DeliveryState.GIVEN_UP, settled_at=moment, error="the recording was forgotten")
-        )
-    return rows
+    with deployment.database.read() as db:
+        found: Any = db.execute(query).first()
+    return found
 
 
 def _mac(key: str, nonce: str) -> str:

@@ -24,9 +24,10 @@ _RANGES = ((32000, 320, 32), (16000, 160, 8), (0, 64, 8))
 """From which rate on which bitrates there are, in kbit/s: libsndfile maps its compression level 0..1 onto them
 (its `src/mpeg_l3_encode.c`)."""
 _MOST_PER_CHANNEL = 96
+MOST_CHANNELS = 2
 
 
-class _Undecodable(Exception):
+class Undecodable(Exception):
     """What was to be read is no sound that libsndfile knows."""
 
 
@@ -35,11 +36,10 @@ def make_mp3(source: Path, target: Path) -> str | None:
 
     Gives back why `source` can't be decoded, None where all is well. A header that its writer left open is closed.
     """
-    close_header(source)
     try:
-        with _opened(source) as sound:
+        with opened(source) as sound:
             _write(sound, target)
-    except _Undecodable as error:
+    except Undecodable as error:
         return str(error)
     except (soundfile.SoundFileError, AssertionError) as error:  # the latter where fewer frames could be written
         raise OSError(f"the MP3 could not be written: {error}") from error
@@ -56,14 +56,16 @@ def bitrate(rate: int, channels: int) -> int:
     return min(most, channels * min(_MOST_PER_CHANNEL, rate * 4 // 1000))
 
 
-def _opened(source: Path) -> soundfile.SoundFile:
+def opened(source: Path) -> soundfile.SoundFile:
+    """The sound of a file, whose header is closed where its writer left it open. Raises Undecodable, OSError."""
+    close_header(source)
     try:
         sound = soundfile.SoundFile(source)
     except soundfile.SoundFileError as error:
-        raise _Undecodable(str(error).removeprefix(f"Error opening {str(source)!r}: ")) from error
-    if sound.channels > 2:
+        raise Undecodable(str(error).removeprefix(f"Error opening {str(source)!r}: ")) from error
+    if sound.channels > MOST_CHANNELS:
         sound.close()
-        raise _Undecodable(f"{sound.channels} channels")
+        raise Undecodable(f"{sound.channels} channels")
     return sound
 
 
@@ -95,10 +97,10 @@ def _level(rate: int, channels: int) -> float:
 
 
 def _blocks(sound: soundfile.SoundFile) -> Iterator[Any]:
-    """Arrays of frames by channels, at least one. Raises _Undecodable."""
+    """Arrays of frames by channels, at least one. Raises Undecodable."""
     block = _read(sound)
     if not len(block):
-        raise _Undecodable("there is no audio in it")
+        raise Undecodable("there is no audio in it")
     while len(block):
         yield block
         block = _read(sound)
@@ -108,7 +110,7 @@ def _read(sound: soundfile.SoundFile) -> Any:
     try:
         return sound.read(FRAMES_AT_ONCE, dtype="float32", always_2d=True)
     except soundfile.SoundFileError as error:
-        raise _Undecodable(str(error)) from error
+        raise Undecodable(str(error)) from error
 
 
 def _resampled(blocks: Iterator[Any], step: float) -> Iterator[Any]:

@@ -1,48 +1,62 @@
-"""Clearing this machine's disk of recordings that are no longer kept.
+"""Clearing the store of recordings that nobody keeps: of removed connections, or fetched when they were forgotten.
 
-A purge deletes the files of the machine it runs on; other machines may have fetched the same recordings on demand.
+A purge deletes the files of the folder of the machine it runs on; other machines may have fetched the same recordings.
 """
 
 from __future__ import annotations
 
 import logging
-import time
+import shutil
 from collections.abc import Sequence
-from pathlib import Path
+from datetime import datetime, timedelta
+from itertools import islice
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
+from connector.db import now
 from connector.deployment import Deployment
 from connector.models import Recording, RecordingState
+from connector.recordings.stores import Stored
 
 log = logging.getLogger(__name__)
 
-UNTOUCHED_SECONDS = 3600.0
+UNTOUCHED = timedelta(hours=1)
 """Younger files may belong to a fetch that is not settled yet."""
 AT_ONCE = 500
 
 
 def sweep(deployment: Deployment) -> int:
-    """Deletes files of purged, forgotten and removed recordings, and halves of downloads; how many. Once a day."""
-    instance = deployment.settings.instance
-    before = time.time() - UNTOUCHED_SECONDS
+    """Deletes strays, and what jobs that were killed have left; how many strays. Once a day. Raises OSError."""
+    before = now() - UNTOUCHED
+    old = (each for each in deployment.store.stored() if each.at < before)
     swept = 0
-    for directory in (instance / "recordings").glob("*/*"):
-        old = [path for path in directory.iterdir() if path.stat().st_mtime < before]
-        for begin in range(0, len(old), AT_ONCE):
-            swept += _sweep(deployment, instance, old[begin : begin + AT_ONCE])
+    while batch := list(islice(old, AT_ONCE)):
+        swept += _sweep(deployment, batch)
+    _clear_incoming(deployment, before)
     if swept:
         log.info("%d files of recordings that are no longer kept were deleted", swept)
     return swept
 
 
-def _sweep(deployment: Deployment, instance: Path, paths: Sequence[Path]) -> int:
-    names = {path.relative_to(instance).as_posix(): path for path in paths}
+def _sweep(deployment: Deployment, batch: Sequence[Stored]) -> int:
+    keys = {each.key for each in batch}
+    columns = (Recording.path, Recording.mp3_path)
+    kept: set[str | None] = set()
     with deployment.database.read() as db:
-        kept = db.execute(
-            select(Recording.path).where(Recording.path.in_(names), Recording.state == RecordingState.READY)
-        ).scalars()
-        strays = names.keys() - set(kept)
-    for name in strays:
-        names[name].unlink(missing_ok=True)
+        for row in db.execute(
+            select(*columns).where(
+                or_(*(column.in_(keys) for column in columns)), Recording.state == RecordingState.READY
+            )
+        ):
+            kept.update(row)
+    strays = keys - kept
+    for key in strays:
+        deployment.store.delete(key)
     return len(strays)
+
+
+def _clear_incoming(deployment: Deployment, before: datetime) -> None:
+    folder = deployment.store.incoming
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if path.stat().st_mtime < before.timestamp():
+            shutil.rmtree(path, ignore_errors=True)

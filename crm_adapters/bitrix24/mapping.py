@@ -207,7 +207,7 @@ def attach_link_params(event: RecordingReady, call_id: str) -> dict[str, Any]:
 
 def attach_file_params(event: RecordingReady, call_id: str) -> dict[str, Any]:
     """The parameters of attachRecord that FILE_CONTENT is added to."""
-    return {"CALL_ID": call_id, "FILENAME": event.filename}
+    return {"CALL_ID": call_id, "FILENAME": event.content_filename}
 
 
 def look_up_params(call_id: str) -> dict[str, Any]:

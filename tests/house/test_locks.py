@@ -34,6 +34,7 @@ TURNED_AWAY = {
     Lock.OPERATOR: {401},
     Lock.FRAME_PASS: {401},
     Lock.SIGNED_LINK: {404},
+    Lock.LISTENING_PASS: {404},
     Lock.SETUP_TOKEN: {400, 404},  # no set-up token is set: there is no such page; 400 as below
     Lock.ADAPTER: {400, 401, 403, 404, 405},
     Lock.SESSION: {302, 400, 401},  # 400: the missing CSRF token is noticed first

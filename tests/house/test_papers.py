@@ -18,7 +18,7 @@ from tests.house import sources
 PAPERS = [path.relative_to(sources.ROOT) for path in (*sources.ROOT.glob("*.md"), *sources.ROOT.glob("docs/*.md"))]
 PAPERS.append(Path("crm_adapters/README.md"))
 README = sources.text("README.md")
-INTERNAL = {"HOST", "SECRET_KEYS", "INSTANCE", "ENVIRONMENT"}
+INTERNAL = {"HOST", "SECRET_KEYS", "INSTANCE", "ENVIRONMENT", "DISK_IS_KEPT"}
 """Fields of Settings that are no variables by their names."""
 
 

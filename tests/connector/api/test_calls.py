@@ -13,9 +13,8 @@ from connector.db import now
 from connector.delivery.outbox import delivery_row
 from connector.deployment import Deployment
 from connector.models import Attempt, Delivery, DeliveryKind, DeliveryState, InboundEvent
-from connector.recordings.links import link_url
 from tests.connector.api.conftest import Tenant
-from tests.connector.recordings.rows import add_call, add_recording, change, delivery_of
+from tests.connector.recordings.rows import add_call, add_recording, change, delivery_of, url_of
 
 SUMMER = datetime(2026, 7, 1, 6, 30, 15, 250000, UTC)
 
@@ -74,7 +73,7 @@ def test_a_call_that_goes_on_has_no_end(deployment: Deployment, tenant: Tenant) 
 def test_a_recording_is_a_link(deployment: Deployment, tenant: Tenant) -> None:
     call_id = add_recording(deployment, tenant.connection)
     [call] = tenant.get("/calls")["items"]
-    assert call["recording"] == link_url(deployment, call_id)
+    assert call["recording"] == url_of(deployment, call_id)
     assert call["recording"].startswith("http://127.0.0.1:8000/recordings/")
     change(deployment, call_id, state="missing")
     assert tenant.get(f"/calls/{call_id}")["recording"] is None

@@ -25,6 +25,7 @@ def panel_rules(app: Flask, lock: Lock, method: str) -> list[str]:
         and method in (rule.methods or ())
         and getattr(app.view_functions[rule.endpoint], "lock", None) is lock
     ]
+    found = [re.sub(r"<any\((\w+)[^>]*>", r"\1", path) for path in found]
     return [re.sub(r"<\w+>", "shop", path) for path in found]
 
 

@@ -168,8 +168,8 @@ def test_no_body_is_too_strange_to_be_shown(shop: Connection, body: bytes) -> No
 @pytest.mark.parametrize(
     ("state", "revoked", "shown"),
     [
-        ("ready", False, '<audio controls preload="none" src="/recordings/'),
-        ("ready", True, "link was revoked."),
+        ("ready", False, '<audio controls preload="none" src="/calls/'),
+        ("ready", True, '<audio controls preload="none" src="/calls/'),
         ("missing", False, "Evrotel has no recording of this call."),
         (None, False, "This call has no recording."),
     ],

@@ -14,6 +14,7 @@ from connector.db import now
 from connector.delivery.outbox import delivery_row
 from connector.deployment import Deployment
 from connector.models import Call, Delivery, DeliveryKind, DeliveryState, Recording, RecordingState
+from connector.recordings.links import LINK_COLUMNS, given_url
 
 RECFILE = "/wav/9/2018-04-01/1522566805.1461640-1198614775.wav"
 
@@ -81,3 +82,19 @@ def change(deployment: Deployment, call_id: str, **columns: Any) -> None:
     """Sets columns of a call's recording."""
     with deployment.database.write() as db:
         db.execute(update(Recording).where(Recording.call_id == call_id).values(columns))
+
+
+def path_of(deployment: Deployment, call_id: str) -> str:
+    """The path of the recording's link."""
+    url = url_of(deployment, call_id)
+    assert url is not None
+    return url.removeprefix(deployment.settings.public_url)
+
+
+def url_of(deployment: Deployment, call_id: str) -> str | None:
+    """What a CRM is given."""
+    with deployment.database.read() as db:
+        row = db.execute(select(*LINK_COLUMNS, Recording.connection_id).where(Recording.call_id == call_id)).mappings()
+        facts = dict(row.one_or_none() or {})
+    connection = deployment.connections.by_id(facts.pop("connection_id")) if facts else None
+    return given_url(deployment.settings, connection, **facts) if connection else None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connector.recordings import fetch as fetching
-from connector.recordings.fetch import Impossible, NotYet, Ready, audio_type, fetch, recording_address
+from connector.recordings.addresses import RecordingsHosts, parse_hosts
+from connector.recordings.fetch import Fetched, Impossible, NotYet, Outcome, audio_type
 from connector.recordings.wav import what_is_missing
 from tests.emulators.evrotel import Recordings, wav
 
@@ -21,10 +22,12 @@ BASE = "http://m01.sipiko.net/"
 PATH = "/wav/9/2018-04-01/1522566805.1461640-1198614775.wav"
 
 
-@pytest.fixture
-def host() -> Iterator[Recordings]:
-    with Recordings() as recordings:
-        yield recordings
+def hosts(base: str = BASE, *others: str, plain_http: bool = False) -> RecordingsHosts:
+    return RecordingsHosts(base=base, others=others, plain_http=plain_http)
+
+
+def fetch(recfile: str, base: str, target: Path, *, allow_local: bool = True, **options: Any) -> Outcome:
+    return fetching.fetch(recfile, hosts(base), target, allow_local=allow_local, **options)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +46,7 @@ def host() -> Iterator[Recordings]:
     ],
 )
 def test_paths_and_addresses_lead_to_the_recordings_host(recfile: str, address: str) -> None:
-    assert recording_address(recfile, BASE) == address
+    assert hosts().address_of(recfile) == address
 
 
 @pytest.mark.parametrize(
@@ -71,13 +74,13 @@ def test_paths_and_addresses_lead_to_the_recordings_host(recfile: str, address: 
 )
 def test_what_leads_elsewhere_is_refused(recfile: str) -> None:
     with pytest.raises(ValueError, match=r"record|[Pp]ort|URL"):
-        recording_address(recfile, BASE)
+        hosts().address_of(recfile)
 
 
 @given(st.text(max_size=60) | st.from_regex(r"(https?:)?/{0,3}[a-z.@:/%\\]{0,40}", fullmatch=True))
 def test_whatever_comes_stays_on_the_host(recfile: str) -> None:
     try:
-        address = recording_address(recfile, "http://m01.sipiko.net/base/")
+        address = hosts("http://m01.sipiko.net/base/").address_of(recfile)
     except ValueError:
         return
     parts = urlsplit(address)
@@ -111,16 +114,16 @@ def test_audio_is_known_by_its_first_bytes(head: bytes, content_type: str | None
 
 def test_a_recording_is_kept_whole(host: Recordings, tmp_path: Path) -> None:
     content = host.add(PATH)
-    outcome = fetch(f"/var/www{PATH}", host.url, tmp_path / "a" / "call", allow_local=True)
-    assert outcome == Ready(path=tmp_path / "a" / "call.wav", content_type="audio/wav", size=len(content))
-    assert (tmp_path / "a" / "call.wav").read_bytes() == content
+    outcome = fetch(f"/var/www{PATH}", host.url, tmp_path / "call")
+    assert outcome == Fetched(path=tmp_path / "call", content_type="audio/wav", size=len(content))
+    assert (tmp_path / "call").read_bytes() == content
     assert host.requests[0].headers["Accept-Encoding"] == "identity"
 
 
 def test_the_format_is_what_the_file_is_not_what_it_is_called(host: Recordings, tmp_path: Path) -> None:
     host.add(PATH, b"ID3\x04" + bytes(100))
-    outcome = fetch(PATH, host.url, tmp_path / "call", allow_local=True)
-    assert outcome == Ready(path=tmp_path / "call.mp3", content_type="audio/mpeg", size=104)
+    outcome = fetch(PATH, host.url, tmp_path / "call")
+    assert outcome == Fetched(path=tmp_path / "call", content_type="audio/mpeg", size=104)
 
 
 @pytest.mark.parametrize("trouble", ["absent", "html", "error", "broken off", "down", "empty"])
@@ -135,7 +138,7 @@ def test_what_may_come_later_is_not_yet_there_and_leaves_nothing(
         "down": host.go_down,
     }
     makers.get(trouble, lambda: None)()
-    assert isinstance(fetch(PATH, host.url, tmp_path / "call", allow_local=True), NotYet)
+    assert isinstance(fetch(PATH, host.url, tmp_path / "call"), NotYet)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -143,11 +146,11 @@ def test_what_may_come_later_is_not_yet_there_and_leaves_nothing(
 def test_a_file_that_is_still_being_written_is_not_yet_there(host: Recordings, tmp_path: Path, there: int) -> None:
     """Evrotel serves a file as soon as it begins to write it: half of it would be attached for good."""
     host.add(PATH, wav()[:there])
-    outcome = fetch(PATH, host.url, tmp_path / "a", allow_local=True)
+    outcome = fetch(PATH, host.url, tmp_path / "a")
     assert isinstance(outcome, NotYet)
     assert "still being written" in outcome.reason
     assert list(tmp_path.iterdir()) == []
-    assert isinstance(fetch(PATH, host.url, tmp_path / "a", allow_local=True, whole=False), Ready)
+    assert isinstance(fetch(PATH, host.url, tmp_path / "a", whole=False), Fetched)
 
 
 @pytest.mark.parametrize("sizes", [(0, 0), (len(wav()) - 8, 0)])
@@ -172,13 +175,13 @@ def test_any_bytes_are_whole_or_not(tail: bytes, size: int) -> None:
 def test_a_drip_ends_at_the_deadline(host: Recordings, tmp_path: Path) -> None:
     host.drip(PATH, 0.05)
     begun = time.monotonic()
-    assert isinstance(fetch(PATH, host.url, tmp_path / "call", allow_local=True, seconds=0.5), NotYet)
+    assert isinstance(fetch(PATH, host.url, tmp_path / "call", seconds=0.5), NotYet)
     assert time.monotonic() - begun < 3
 
 
 def test_a_huge_file_is_never_taken(host: Recordings, tmp_path: Path) -> None:
     host.huge(PATH, fetching.MOST_BYTES + 1)
-    assert isinstance(fetch(PATH, host.url, tmp_path / "call", allow_local=True), Impossible)
+    assert isinstance(fetch(PATH, host.url, tmp_path / "call"), Impossible)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -190,16 +193,64 @@ def test_redirects_are_followed_on_the_host_only(host: Recordings, tmp_path: Pat
     with Recordings() as other:
         other.add(PATH)
         host.redirect("/away", other.address(PATH))
-        found = fetch("/r0", host.url, tmp_path / "call", allow_local=True)
-        assert isinstance(found, Ready)
+        found = fetch("/r0", host.url, tmp_path / "call")
+        assert isinstance(found, Fetched)
         assert found.path.read_bytes() == content
-        assert isinstance(fetch("/round", host.url, tmp_path / "other", allow_local=True), NotYet)
-        assert isinstance(fetch("/away", host.url, tmp_path / "other", allow_local=True), NotYet)
+        assert isinstance(fetch("/round", host.url, tmp_path / "other"), NotYet)
+        assert isinstance(fetch("/away", host.url, tmp_path / "other"), NotYet)
         assert other.requests == []
+
+
+@pytest.mark.parametrize(
+    ("entry", "plain_http", "address"),
+    [
+        ("files.example.com", False, "https://files.example.com/a.wav"),
+        ("files.example.com:8443", False, "https://files.example.com:8443/a.wav"),
+        ("https://FILES.example.com/", False, "https://files.example.com/a.wav"),
+        ("m02.sipiko.net", False, "http://m02.sipiko.net/a.wav"),
+        ("127.0.0.1:8123", True, "http://127.0.0.1:8123/a.wav"),
+    ],
+)
+def test_hosts_that_an_admin_adds_may_be_asked(entry: str, plain_http: bool, address: str) -> None:
+    others = parse_hosts(entry)
+    assert hosts(BASE, *others, plain_http=plain_http).address_of(address) == address
+    assert hosts(BASE, *others).redirected(f"{BASE}a.wav", "b.wav") == f"{BASE}b.wav"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://files.example.com/a.wav",  # only Evrotel's own hosts may speak plain http
+        "https://files.example.com:444/a.wav",
+        "https://x.files.example.com/a.wav",
+        "https://files.example.com.evil.example/a.wav",
+        "https://notsipiko.net/a.wav",
+        "http://notsipiko.net/a.wav",
+    ],
+)
+def test_hosts_near_an_added_one_may_not(address: str) -> None:
+    with pytest.raises(ValueError, match="recording"):
+        hosts(BASE, "files.example.com", "notsipiko.net:8080").address_of(address)
+
+
+@pytest.mark.parametrize("value", ["a b", "ftp://x", "https://x/path", "user@host", "x:port", "https://", "x?y"])
+def test_what_is_no_host_is_refused(value: str) -> None:
+    with pytest.raises(ValueError, match="hosts such as"):
+        parse_hosts(value)
+
+
+def test_a_redirect_may_lead_to_an_added_host(host: Recordings, tmp_path: Path) -> None:
+    with Recordings() as other:
+        content = other.add(PATH)
+        host.redirect("/away", other.address(PATH))
+        both = hosts(host.url, other.url.removeprefix("http://").rstrip("/"), plain_http=True)
+        found = fetching.fetch("/away", both, tmp_path / "call", allow_local=True)
+        assert isinstance(found, Fetched)
+        assert found.path.read_bytes() == content
 
 
 def test_a_local_host_is_never_asked_where_that_is_forbidden(host: Recordings, tmp_path: Path) -> None:
     host.add(PATH)
     assert isinstance(fetch(PATH, host.url, tmp_path / "call", allow_local=False), Impossible)
-    assert isinstance(fetch("http://evil.example/a.wav", host.url, tmp_path / "call", allow_local=True), Impossible)
+    assert isinstance(fetch("http://evil.example/a.wav", host.url, tmp_path / "call"), Impossible)
     assert host.requests == []

@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
-import logging
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
 
 import numpy as np
 import pytest
 import soundfile
-from flask.testing import FlaskClient
 
-from connector.deployment import Deployment
-from connector.recordings import files, jobs, links
-from connector.recordings.fetch import Ready, fetch
 from connector.recordings.mp3 import bitrate, make_mp3
-from crm_adapters.registry import DESCRIPTIONS
-from tests.connector.recordings.rows import RECFILE, add_connection, add_recording, recording_of
-from tests.connector.recordings.test_views import client_of, get, path_of
-from tests.emulators.evrotel import Recordings
 
 SECONDS = 2.0
 CODECS = ["PCM_U8", "PCM_16", "ALAW", "ULAW", "GSM610"]
-ROOT = Path(__file__).parents[3]
 Sound = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
 
@@ -138,152 +124,3 @@ def test_making_holds_up_no_other_thread(tmp_path: Path) -> None:
         time.sleep(0.001)
         turns += 1
     assert turns > 60
-
-
-# --- Fetched by the worker, served to players -------------------------------------------------------------------
-
-
-@pytest.fixture
-def host() -> Iterator[Recordings]:
-    with Recordings() as recordings:
-        yield recordings
-
-
-@pytest.fixture(autouse=True)
-def _needs_mp3(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(DESCRIPTIONS, "journal", dataclasses.replace(DESCRIPTIONS["journal"], needs_mp3=True))
-
-
-@pytest.fixture
-def client(deployment: Deployment) -> FlaskClient:
-    return client_of(deployment)
-
-
-def fetch_due(deployment: Deployment) -> None:
-    jobs.work_recordings(deployment, "worker", lambda job: job())
-
-
-def test_the_link_given_at_the_call_s_end_plays_mp3_for_good(
-    deployment: Deployment, client: FlaskClient, host: Recordings
-) -> None:
-    call_id = add_recording(deployment, add_connection(deployment, evrotel_recordings_url=host.url))
-    link = path_of(deployment, call_id)
-    assert link.endswith(".mp3")
-    early = get(client, link)
-    assert (early.status_code, early.headers["Retry-After"]) == (503, "30")
-    original = host.add(RECFILE, wav("ALAW"))
-    fetch_due(deployment)
-    assert path_of(deployment, call_id) == link
-
-    whole = get(client, link)
-    assert (whole.status_code, whole.headers["Content-Type"]) == (200, "audio/mpeg")
-    assert len(whole.data) == int(whole.headers["Content-Length"]) < len(original)
-    assert soundfile.info(io.BytesIO(whole.data)).duration == pytest.approx(SECONDS, abs=0.1)
-    part = get(client, link, headers={"Range": "bytes=100-199"})
-    assert (part.status_code, part.data) == (206, whole.data[100:200])
-    assert part.headers["Content-Range"] == f"bytes 100-199/{len(whole.data)}"
-    assert get(client, link, headers={"Range": "bytes=9999999-"}).status_code == 416
-    head = get(client, link, method="HEAD")
-    assert (head.data, head.headers["Content-Length"]) == (b"", str(len(whole.data)))
-    assert get(client, link.replace(".mp3", ".wav")).status_code == 404
-
-    path = deployment.settings.instance / recording_of(deployment, call_id).path
-    assert [each.name for each in path.parent.iterdir()] == [f"{call_id}.mp3"]
-    path.unlink()  # as on another machine
-    again = get(client, link)
-    assert (again.data, again.headers["ETag"]) == (whole.data, whole.headers["ETag"])
-
-
-def test_an_mp3_of_evrotel_s_is_served_as_it_is(deployment: Deployment, client: FlaskClient, host: Recordings) -> None:
-    content = host.add(RECFILE, b"ID3\x04" + bytes(100))
-    call_id = add_recording(deployment, add_connection(deployment, evrotel_recordings_url=host.url))
-    fetch_due(deployment)
-    assert get(client, path_of(deployment, call_id)).data == content
-
-
-def test_what_cannot_be_decoded_is_kept_as_it_came(
-    deployment: Deployment, client: FlaskClient, host: Recordings, caplog: pytest.LogCaptureFixture
-) -> None:
-    """At the link that the CRM has, too, with its own content type: some players may know it, and it can be saved."""
-    content = host.add(RECFILE, strange_wav())
-    call_id = add_recording(deployment, add_connection(deployment, evrotel_recordings_url=host.url))
-    given = path_of(deployment, call_id)
-    with caplog.at_level(logging.WARNING, "connector.recordings"):
-        fetch_due(deployment)
-    [warning] = caplog.records
-    assert "can't be made into MP3" in warning.getMessage()
-    assert call_id in str(warning.__dict__)
-    later = path_of(deployment, call_id)
-    assert (given[-4:], later[-4:]) == (".mp3", ".wav")
-    for link in (given, later):
-        answer = get(client, link)
-        assert (answer.headers["Content-Type"], answer.data) == ("audio/wav", content)
-
-
-def test_a_machine_makes_only_so_many_at_once_for_players(
-    deployment: Deployment, client: FlaskClient, host: Recordings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    host.add(RECFILE, wav())
-    call_id = add_recording(deployment, add_connection(deployment, evrotel_recordings_url=host.url))
-    fetch_due(deployment)
-    (deployment.settings.instance / recording_of(deployment, call_id).path).unlink()
-    monkeypatch.setattr(files, "TURN_SECONDS", 0.01)
-    with files._MAKING_MP3, files._MAKING_MP3:
-        assert get(client, path_of(deployment, call_id)).status_code == 503
-    assert get(client, path_of(deployment, call_id)).status_code == 200
-
-
-def test_other_crms_get_what_evrotel_has(
-    deployment: Deployment, host: Recordings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.undo()
-    content = host.add(RECFILE, wav())
-    call_id = add_recording(deployment, add_connection(deployment, evrotel_recordings_url=host.url))
-    assert path_of(deployment, call_id).endswith(".wav")
-    fetch_due(deployment)
-    recording = recording_of(deployment, call_id)
-    assert (recording.content_type, recording.size) == ("audio/wav", len(content))
-    assert links.plays_only_mp3("no such CRM") is False
-
-
-# --- kill -9 ----------------------------------------------------------------------------------------------------
-
-DYING = """
-import os, pathlib, signal, sys
-from connector.recordings import fetch, mp3
-def die(*_): os.kill(os.getpid(), signal.SIGKILL)
-def make(source, made):
-    if sys.argv[2] == "half": mp3._read = lambda sound, read=mp3._read: die() if sound.tell() else read(sound)
-    trouble = mp3.make_mp3(source, made)
-    if sys.argv[2] == "made": die()
-    return trouble is None
-replace = pathlib.Path.replace
-pathlib.Path.replace = lambda *paths: die(replace(*paths))
-for sys.argv[2:] in (["half"], ["made"], ["placed"]):
-    if not (child := os.fork()):
-        fetch.fetch("/a.wav", sys.argv[1], pathlib.Path(sys.argv[2], "call"), allow_local=True, make_mp3=make)
-        os._exit(0)
-    print(os.WTERMSIG(os.waitpid(child, 0)[1]))
-"""
-
-
-def test_who_dies_leaves_nothing_that_is_half(tmp_path: Path, host: Recordings) -> None:
-    host.add("/a.wav", wav(seconds=20))
-    script = [sys.executable, "-c", DYING, host.url]
-    died = subprocess.run(script, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, check=True)
-    assert died.stdout.split() == [b"9"] * 3
-    for when, placed in (("half", []), ("made", []), ("placed", ["call.mp3"])):
-        folder = tmp_path / when
-        left = [each.name for each in folder.iterdir()]
-        assert [name for name in left if not name.endswith(".part")] == placed  # the sweep takes the rest
-        assert len(left) == 2 or placed
-        outcome = fetch(
-            "/a.wav",
-            host.url,
-            folder / "call",
-            allow_local=True,
-            make_mp3=lambda source, made: make_mp3(source, made) is None,
-        )
-        made = folder / "call.mp3"
-        assert outcome == Ready(path=made, content_type="audio/mpeg", size=made.stat().st_size)
-        assert soundfile.info(made).duration == pytest.approx(20, abs=0.1)

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from connector.deployment import Deployment
-from connector.recordings.files import relative_target
+from connector.recordings.files import key_of
 from connector.recordings.sweep import sweep
 from tests.connector.recordings.rows import add_connection, add_recording
 
@@ -26,11 +26,15 @@ def test_only_what_is_kept_stays(deployment: Deployment) -> None:
     instance = deployment.settings.instance
     files: dict[str, Path] = {}
     for state in ("ready", "forgotten", "pending"):
-        path = relative_target(connection.id, f"{state:0>32}").with_suffix(".wav")
-        files[state] = place(instance / path, hours_old=2)
-        add_recording(deployment, connection, state=state, path=None if state == "pending" else path.as_posix())
+        key = key_of(connection.id, f"{state:0>32}", "audio/wav")
+        files[state] = place(instance / key, hours_old=2)
+        add_recording(deployment, connection, state=state, path=None if state == "pending" else key)
     files["removed"] = place(instance / "recordings/99/ab/gone.wav", hours_old=2)
-    files["half"] = place(files["ready"].with_name(".call.0a1b.part"), hours_old=2)
-    files["arriving"] = place(files["ready"].with_name(".other.0a1b.part"), hours_old=0)
-    assert sweep(deployment) == 4
-    assert {name for name, path in files.items() if path.exists()} == {"ready", "arriving"}
+    files["mp3"] = place(files["ready"].with_suffix(".mp3"), hours_old=2)
+    mp3_key = files["mp3"].relative_to(instance).as_posix()
+    add_recording(deployment, connection, state="ready", path="recordings/elsewhere.wav", mp3_path=mp3_key)
+    files["half"] = place(deployment.store.incoming / "job-0a1b" / "came", hours_old=2)
+    os.utime(files["half"].parent, (files["half"].stat().st_mtime,) * 2)
+    files["arriving"] = place(deployment.store.incoming / "job-2c3d" / "came", hours_old=0)
+    assert sweep(deployment) == 3
+    assert {name for name, path in files.items() if path.exists()} == {"ready", "mp3", "arriving"}

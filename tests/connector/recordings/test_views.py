@@ -3,59 +3,42 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from typing import Any
+from datetime import UTC, datetime
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
-from werkzeug.test import TestResponse
 
 from connector.db import now
-from connector.deployment import EXTENSION, Deployment
-from connector.recordings import jobs, links, views
+from connector.deployment import Deployment
+from connector.models import Call
+from connector.recordings import links
+from connector.recordings.forgetting import revoke
+from connector.recordings.guesses import MOST_A_MINUTE
+from connector.recordings.serving import masked
 from tests.conftest import MakeDeployment
-from tests.connector.recordings.rows import RECFILE, add_call, add_connection, add_recording, change, recording_of
+from tests.connector.recordings.doors import client_of, fetch_due, get
+from tests.connector.recordings.rows import (
+    RECFILE,
+    add_call,
+    add_connection,
+    add_recording,
+    change,
+    path_of,
+    recording_of,
+    url_of,
+)
 from tests.emulators.evrotel import Recordings, wav
-
-
-@pytest.fixture
-def host() -> Iterator[Recordings]:
-    with Recordings() as recordings:
-        recordings.add(RECFILE)
-        yield recordings
-
-
-def client_of(deployment: Deployment) -> FlaskClient:
-    app = Flask("test")
-    app.extensions[EXTENSION] = deployment
-    app.register_blueprint(views.blueprint)
-    return app.test_client()
-
-
-@pytest.fixture
-def client(deployment: Deployment) -> FlaskClient:
-    return client_of(deployment)
 
 
 @pytest.fixture
 def call_id(deployment: Deployment, host: Recordings) -> str:
     """A call whose recording is there."""
+    host.add(RECFILE)
     call_id = add_recording(deployment, add_connection(deployment, evrotel_recordings_url=host.url))
-    jobs.work_recordings(deployment, "worker", lambda job: job())
+    fetch_due(deployment)
     return call_id
-
-
-def get(client: FlaskClient, path: str, **options: Any) -> TestResponse:
-    """The answer, read to its end and closed as a server does."""
-    return client.open(path, buffered=True, **options)
-
-
-def path_of(deployment: Deployment, call_id: str) -> str:
-    path = links.link_path(deployment, call_id)
-    assert path is not None
-    return path
 
 
 def test_a_recording_is_served_whole(deployment: Deployment, client: FlaskClient, call_id: str) -> None:
@@ -122,13 +105,13 @@ def test_unknown_altered_and_revoked_links_look_alike(
     path = path_of(deployment, call_id)
     name = path.removesuffix(".wav")
     altered = name[:-1] + ("A" if name[-1] != "A" else "B")
-    strangers = [f"{altered}.wav", f"{name}.mp3", f"{name}x.wav", "/recordings/x.wav", "/recordings/дзвінок.wav"]
+    strangers = [f"{altered}.wav", f"{altered}.mp3", f"{name}x.wav", "/recordings/x.wav", "/recordings/дзвінок.wav"]
     answers = [get(client, stranger) for stranger in strangers]
-    assert links.revoke(deployment.database, [call_id]) == 1
-    assert links.revoke(deployment.database, [call_id]) == 0
+    assert revoke(deployment.database, [call_id]) == 1
+    assert revoke(deployment.database, [call_id]) == 0
     answers.append(get(client, path))
     assert {(answer.status_code, answer.data) for answer in answers} == {(404, b"Not found")}
-    assert links.link_path(deployment, call_id) is None
+    assert url_of(deployment, call_id) is None
 
 
 def test_a_recording_that_is_still_to_come_is_503(deployment: Deployment, client: FlaskClient) -> None:
@@ -136,8 +119,10 @@ def test_a_recording_that_is_still_to_come_is_503(deployment: Deployment, client
     answer = get(client, path_of(deployment, call_id))
     assert answer.status_code == 503
     assert int(answer.headers["Retry-After"]) > 0
+    path = path_of(deployment, call_id)
     change(deployment, call_id, state="missing")
-    assert links.link_path(deployment, call_id) is None
+    assert url_of(deployment, call_id) is None
+    assert get(client, path).status_code == 404
 
 
 def test_a_link_given_before_the_file_was_seen_stays_good(
@@ -146,7 +131,7 @@ def test_a_link_given_before_the_file_was_seen_stays_good(
     host.add(RECFILE, b"ID3\x04" + bytes(100))
     call_id = add_recording(deployment, add_connection(deployment, evrotel_recordings_url=host.url))
     early = path_of(deployment, call_id)
-    jobs.work_recordings(deployment, "worker", lambda job: job())
+    fetch_due(deployment)
     later = path_of(deployment, call_id)
     assert (early[-4:], later[-4:]) == (".wav", ".mp3")
     for path in (early, later):
@@ -166,8 +151,9 @@ def test_a_lost_disk_is_mended_on_demand(
 
 def test_links_outlive_a_rotation_of_keys(make_deployment: MakeDeployment, host: Recordings) -> None:
     before = make_deployment()
+    host.add(RECFILE)
     call_id = add_recording(before, add_connection(before, evrotel_recordings_url=host.url))
-    jobs.work_recordings(before, "worker", lambda job: job())
+    fetch_due(before)
     path = path_of(before, call_id)
     rotated = make_deployment(secret_keys=("another-key-of-enough-length", "test-key-of-enough-length"))
     stranger = make_deployment(secret_keys=("another-key-of-enough-length",))
@@ -179,17 +165,79 @@ def test_links_outlive_a_rotation_of_keys(make_deployment: MakeDeployment, host:
 def test_links_are_full_addresses_and_do_not_guess(deployment: Deployment) -> None:
     connection = add_connection(deployment)
     one, two = add_recording(deployment, connection), add_recording(deployment, connection)
-    public = dataclasses.replace(deployment.settings, public_url="https://connector.example")
-    deployment.settings = public
-    url = links.link_url(deployment, one)
+    deployment.settings = dataclasses.replace(deployment.settings, public_url="https://connector.example")
+    url = url_of(deployment, one)
     assert url is not None
     assert url.startswith("https://connector.example/recordings/")
     assert one not in url
-    assert url != links.link_url(deployment, two)
-    assert links.link_url(deployment, add_call(deployment, connection)) is None
-    assert links.link_url(deployment, "unknown") is None
+    assert url != url_of(deployment, two)
+    assert url_of(deployment, add_call(deployment, connection)) is None
+    assert url_of(deployment, "unknown") is None
     change(deployment, one, revoked_at=now())
-    assert links.link_url(deployment, one) is None
+    assert url_of(deployment, one) is None
+
+
+def test_a_part_of_an_older_recording_is_the_whole_new_one(client: FlaskClient, path: str) -> None:
+    """If-Range: what a player has kept of another file must not be glued to this one."""
+    tag = get(client, path).headers["ETag"]
+    assert tag.startswith('"')  # strong: parts may be put together
+    part = {"Range": "bytes=10-19"}
+    same = get(client, path, headers=part | {"If-Range": tag})
+    assert (same.status_code, same.data) == (206, wav()[10:20])
+    for other in ('"another"', f"W/{tag}", "Wed, 21 Oct 2015 07:28:00 GMT"):
+        answer = get(client, path, headers=part | {"If-Range": other})
+        assert (answer.status_code, answer.data) == (200, wav()), other
+
+
+@pytest.mark.parametrize(("mask", "number"), [(None, "+380..8227"), ("no", "+380987858227")])
+def test_a_file_is_named_by_its_time_and_number(
+    deployment: Deployment, client: FlaskClient, call_id: str, mask: str | None, number: str
+) -> None:
+    with deployment.database.write() as db:
+        moment = datetime(2026, 11, 23, 12, 5, 9, tzinfo=UTC)
+        db.execute(update(Call).where(Call.id == call_id).values(started_at=moment))
+    if mask:
+        deployment.connections.set("default", {"recordings_mask_numbers": mask})
+    answer = get(client, path_of(deployment, call_id))
+    assert answer.headers["Content-Disposition"] == f'inline; filename="2026-11-23 14-05 {number}.wav"'
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [("+380987858227", "+380..8227"), ("+14155550123", "+1..0123"), ("101", "101"), ("", ""), ("12345678", "..5678")],
+)
+def test_a_masked_number_keeps_country_and_last_digits(number: str, shown: str) -> None:
+    assert masked(number) == shown
+
+
+def test_scripts_of_players_may_ask_for_parts(client: FlaskClient, path: str) -> None:
+    asked = {"Origin": "https://crm.example", "Access-Control-Request-Method": "GET"}
+    answer = get(client, path, method="OPTIONS", headers=asked | {"Access-Control-Request-Headers": "range"})
+    assert answer.status_code == 204
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    assert "Range" in answer.headers["Access-Control-Allow-Headers"]
+    assert "Content-Range" in get(client, path).headers["Access-Control-Expose-Headers"]
+
+
+def test_who_guesses_has_to_wait_and_good_links_work(client: FlaskClient, path: str) -> None:
+    wrong = [get(client, f"/recordings/{number:075}.mp3") for number in range(MOST_A_MINUTE + 3)]
+    assert [answer.status_code for answer in wrong] == [404] * MOST_A_MINUTE + [429] * 3
+    assert 0 < int(wrong[-1].headers["Retry-After"]) <= 60
+    assert get(client, path).status_code == 200
+    elsewhere = {"environ_base": {"REMOTE_ADDR": "192.0.2.7"}}
+    assert get(client, "/recordings/x.mp3", **elsewhere).status_code == 404
+    neighbours = [{"environ_base": {"REMOTE_ADDR": f"2001:db8::{number:x}"}} for number in range(MOST_A_MINUTE + 1)]
+    assert get(client, "/recordings/x.mp3", **neighbours[0]).status_code == 404
+    for neighbour in neighbours[1:]:
+        last = get(client, "/recordings/x.mp3", **neighbour)
+    assert last.status_code == 429
+
+
+def test_a_connection_may_pass_on_evrotel_s_own_address(deployment: Deployment) -> None:
+    connection = add_connection(deployment, recordings_mode="link", evrotel_recordings_url="https://m01.example/rec/")
+    assert url_of(deployment, add_recording(deployment, connection)) == f"https://m01.example/rec{RECFILE}"
+    assert url_of(deployment, add_recording(deployment, connection, "https://evil.example/a.wav")) is None
+    assert url_of(deployment, add_recording(deployment, connection, revoked_at=now())) is None
 
 
 def test_a_database_that_is_away_is_503(client: FlaskClient, path: str, monkeypatch: pytest.MonkeyPatch) -> None:

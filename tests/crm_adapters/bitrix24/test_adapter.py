@@ -104,7 +104,12 @@ def end(
 
 def recording(crm_call_id: str | None, url: str | None = None, content: bytes = MP3) -> Telling:
     event = RecordingReady(
-        call_id="c1", crm_call_id=crm_call_id, url=url, filename="c1.mp3", read_content=lambda: content
+        call_id="c1",
+        crm_call_id=crm_call_id,
+        url=url,
+        filename="c1.mp3",
+        content_filename="c1.mp3",
+        read_content=lambda: content,
     )
     return Telling(event=event)
 

@@ -134,7 +134,12 @@ def test_no_parameter_is_unknown_and_no_flag_but_0_and_1(
 
 def test_a_recording_by_address() -> None:
     event = RecordingReady(
-        call_id="0197f0", crm_call_id=None, url="https://c/r.mp3", filename="r.mp3", read_content=lambda: b""
+        call_id="0197f0",
+        crm_call_id=None,
+        url="https://c/r.mp3",
+        filename="r.mp3",
+        content_filename="r.mp3",
+        read_content=lambda: b"",
     )
     assert attach_link_params(event, "e.1") == {"CALL_ID": "e.1", "RECORD_URL": "https://c/r.mp3", "FILENAME": "r.mp3"}
 

@@ -1,0 +1,105 @@
+"""Withdrawing links, and forgetting the recordings of one person, who may ask for it by law."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import or_, select, update
+
+from connector.calls.numbers import normal_number
+from connector.db import Database, now
+from connector.deployment import Deployment
+from connector.models import Call, Delivery, DeliveryKind, DeliveryState, Recording, RecordingState
+from connector.recordings.stores import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forgotten:
+    """How many recordings were forgotten, and why files of some could not be deleted yet."""
+
+    count: int
+    left: tuple[str, ...] = ()
+
+
+def revoke(database: Database, call_ids: Sequence[str]) -> int:
+    """Withdraws the links of these calls for good; how many there were."""
+    with database.write() as db:
+        revoked = db.execute(
+            update(Recording)
+            .where(Recording.call_id.in_(call_ids), Recording.revoked_at.is_(None))
+            .values(revoked_at=now())
+        )
+    return revoked.rowcount
+
+
+def purge_number(deployment: Deployment, number: str) -> Forgotten:
+    """Forgets the recordings of one person's calls, on every connection.
+
+    The links die first and the files after, so that a purge that was cut short, or whose store was away, is finished by
+    running it again. `number` may be spelt in any way; national spellings are read as of each connection's country.
+    """
+    forgotten = [
+        row
+        for connection in deployment.connections.all()
+        for row in _forget(deployment.database, connection.id, normal_number(number, connection.get("phone_region")))
+    ]
+    deleted, left = [], []
+    for row in forgotten:
+        try:
+            delete_files(deployment.store, row)
+        except OSError as error:
+            left.append(f"{row.call_id}: {error}")
+        else:
+            deleted.append(row.call_id)
+    with deployment.database.write() as db:
+        db.execute(update(Recording).where(Recording.call_id.in_(deleted)).values(path=None, mp3_path=None))
+    return Forgotten(count=len(forgotten), left=tuple(left))
+
+
+def delete_files(store: Store, recording: Any) -> None:
+    """Deletes what the store has of a recording (its `path` and `mp3_path`). Raises OSError."""
+    for key in filter(None, (recording.path, recording.mp3_path)):
+        store.delete(key)
+
+
+def _forget(database: Database, connection_id: int, number: str | None) -> Sequence[Any]:
+    """The recordings that lose their links and their source now, and those whose files an earlier purge left."""
+    if not number:
+        return []
+    moment = now()
+    files = or_(Recording.path.is_not(None), Recording.mp3_path.is_not(None))
+    left = or_(Recording.state != RecordingState.FORGOTTEN, files)
+    theirs = (
+        select(Recording.call_id, Recording.path, Recording.mp3_path)
+        .join(Call, Call.id == Recording.call_id)
+        .where(Recording.connection_id == connection_id, Call.client_number == number, left)
+    )
+    with database.write() as db:
+        rows = db.execute(theirs).all()
+        call_ids = [row.call_id for row in rows]
+        db.execute(
+            update(Recording)
+            .where(Recording.call_id.in_(call_ids))
+            .values(
+                state=RecordingState.FORGOTTEN,
+                revoked_at=moment,
+                recfile="",
+                waveform=None,
+                mp3_due_at=None,
+                owner=None,
+                leased_until=None,
+            )
+        )
+        db.execute(update(Call).where(Call.id.in_(call_ids)).values(recfile=None))
+        db.execute(
+            update(Delivery)
+            .where(
+                Delivery.call_id.in_(call_ids),
+                Delivery.kind == DeliveryKind.RECORDING,
+                Delivery.state.in_((DeliveryState.WAITING, DeliveryState.PENDING, DeliveryState.DEAD)),
+            )
+            .values(state=DeliveryState.GIVEN_UP, settled_at=moment, error="the recording was forgotten")
+        )
+    return rows

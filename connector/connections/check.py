@@ -13,6 +13,7 @@ from connector.db import now
 from connector.deployment import Deployment
 from connector.evrotel.client import direct_session
 from connector.models import Delivery, DeliveryState, InboundEvent
+from connector.recordings.stores import keeps_nothing
 from crm_adapters.contract import Capability, Finding, FindingStatus
 from crm_adapters.errors import AdapterError
 from crm_adapters.texts import marked as _
@@ -28,11 +29,45 @@ def check_connection(deployment: Deployment, connection: Connection) -> list[Fin
         _state(connection),
         *_settings(connection),
         _evrotel(deployment),
+        *_recordings(deployment, connection),
         _events(deployment, connection),
         _deliveries(deployment, connection),
         *_crm(deployment, connection),
         *_unknown_extensions(deployment, connection),
     ]
+
+
+def _recordings(deployment: Deployment, connection: Connection) -> list[Finding]:
+    """Whether the recordings' store works, and whether what it keeps will be there tomorrow."""
+    if connection.get("recordings_mode") != "keep":
+        return []
+    store = deployment.store
+    try:
+        store.check()
+    except OSError as error:
+        return [
+            Finding(
+                name="recordings",
+                status=ERROR,
+                text=_("recordings can't be kept in %(where)s: %(why)s"),
+                fix=_("Mend that, or change RECORDINGS_URL; until then recordings are tried again."),
+                values={"where": store.title, "why": str(error)},
+            )
+        ]
+    if keeps_nothing(deployment.settings):
+        return [
+            Finding(
+                name="recordings",
+                status=WARNING,
+                text=_("recordings are kept on a disk that this platform empties at each restart"),
+                fix=_(
+                    "Set RECORDINGS_URL=s3://BUCKET/PREFIX, or: connector connection set %(name)s recordings_mode=proxy"
+                ),
+                values={"name": connection.name},
+            )
+        ]
+    text = _("recordings are kept in %(where)s")
+    return [Finding(name="recordings", status=OK, text=text, values={"where": store.title})]
 
 
 def _unknown_extensions(deployment: Deployment, connection: Connection) -> list[Finding]:

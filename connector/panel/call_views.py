@@ -15,8 +15,8 @@ from connector.locks import Lock, locked_by
 from connector.panel import queries
 from connector.panel.access import PanelUser, guarded, panel_user
 from connector.panel.bodies import readable
-from connector.recordings.listening import Way, may_listen, plays_of
-from connector.recordings.views import HEADERS, heard
+from connector.recordings.listening import may_listen, plays_of
+from connector.recordings.waveforms import drawing
 
 blueprint = guarded(Blueprint("calls", __name__))
 LONGEST_NAME = 200
@@ -31,7 +31,7 @@ def calls_page() -> str:
 @blueprint.get("/calls/<call_id>")
 @locked_by(Lock.SESSION)
 def call_page(call_id: str) -> str:
-    call, connection = _call(call_id)
+    call, connection = seen_call(call_id)
     user = panel_user()
     return render_template(
         "panel/call.html",
@@ -41,29 +41,16 @@ def call_page(call_id: str) -> str:
         deliveries=queries.deliveries_of(deployment().database, call.id),
         dial=queries.dial_of(deployment().database, call.id),
         events=_events(call, connection, user),
+        wave=drawing(call.recording_waveform),
         may_listen=may_listen(connection, user.role),
         plays=plays_of(deployment().database, call.id) if user.sees_payloads else [],
     )
 
 
-@blueprint.get("/calls/<call_id>/recording.<any(wav, mp3):extension>")
-@locked_by(Lock.SESSION)
-def recording(call_id: str, extension: str) -> Response:
-    """The recording for the panel's player, or as a file to keep; the listener is written down."""
-    call, connection = _call(call_id)
-    user = panel_user()
-    if not may_listen(connection, user.role):
-        abort(403)
-    way: Way = "download" if "download" in request.args else "panel"
-    response = heard(call.id, user.name, way, mp3=extension == "mp3")
-    response.headers.update(HEADERS)
-    return response
-
-
 @blueprint.post("/calls/<call_id>/customer")
 @locked_by(Lock.SESSION)
 def name_customer(call_id: str) -> Response:
-    call, _ = _call(call_id)
+    call, _ = seen_call(call_id)
     name = " ".join(request.form.get("name", "").split())
     if not call.client_number or len(name) > LONGEST_NAME:
         abort(400)
@@ -109,7 +96,8 @@ def _position(text: str | None) -> queries.Position | None:
         abort(400)
 
 
-def _call(call_id: str) -> tuple[Row[Any], Connection]:
+def seen_call(call_id: str) -> tuple[Row[Any], Connection]:
+    """The call with its connection. Answers 404 where the user sees none of this ID."""
     call = queries.call_row(deployment().database, panel_user().scope, call_id)
     connection = deployment().connections.by_id(call.connection_id) if call else None
     if call is None or connection is None:

@@ -95,11 +95,18 @@ FINDINGS = {
 
 RECORDING_STATES = {
     "pending": lazy_gettext("The recording is still being fetched from Evrotel."),
-    "ready": lazy_gettext("The recording's link was revoked."),
+    "ready": lazy_gettext("You may not listen to this recording."),
     "missing": lazy_gettext("Evrotel has no recording of this call."),
     "forgotten": lazy_gettext("The recording was deleted."),
 }
 """Why there is nothing to play, where there is nothing."""
+
+WAYS = {
+    "panel": lazy_gettext("in the panel"),
+    "frame": lazy_gettext("in the CRM"),
+    "download": lazy_gettext("saved the file"),
+}
+"""How somebody listened."""
 
 CHOICES = {
     "uk": "Українська",
@@ -110,6 +117,12 @@ CHOICES = {
     "all": lazy_gettext("for all calls"),
     "yes": lazy_gettext("yes"),
     "no": lazy_gettext("no"),
+    "keep": lazy_gettext("kept by us"),
+    "proxy": lazy_gettext("asked from Evrotel each time"),
+    "link": lazy_gettext("Evrotel's address is passed on"),
+    "agent": lazy_gettext("employees too"),
+    "supervisor": lazy_gettext("supervisors and administrators"),
+    "admin": lazy_gettext("administrators only"),
     "rand": lazy_gettext("at random"),
     "inline": lazy_gettext("one after the other"),
     "bsp": lazy_gettext("Standard library (BSP)"),
@@ -127,6 +140,7 @@ ALL = {
     "ROLES": ROLES,
     "FINDINGS": FINDINGS,
     "RECORDING_STATES": RECORDING_STATES,
+    "WAYS": WAYS,
     "STEPS": STEPS,
     "DIAL_REASONS": DIAL_REASONS,
     "DIAL_ORIGINS": DIAL_ORIGINS,

@@ -19,6 +19,7 @@ from connector.panel import (
     event_views,
     labels,
     live_views,
+    recording_views,
     signin_views,
 )
 from connector.panel.access import set_up_login
@@ -27,7 +28,16 @@ from connector.panel.language import set_up_language
 from connector.panel.live import LiveBoard
 
 SESSION_SECONDS = 30 * 24 * 3600
-ROOMS = (signin_views, call_views, live_views, delivery_views, event_views, connection_views, connecting)
+ROOMS = (
+    signin_views,
+    call_views,
+    recording_views,
+    live_views,
+    delivery_views,
+    event_views,
+    connection_views,
+    connecting,
+)
 
 
 def register(app: Flask) -> None:

@@ -13,6 +13,7 @@ from connector.panel import signin, throttle
 from connector.panel.access import guarded, local_path, panel_user, sign_in
 from connector.panel.forms import NewPasswordForm, SetUpForm, SignInForm, too_many_tries
 from connector.panel.language import COOKIE, KEPT_SECONDS, LANGUAGES
+from connector.recordings.stores import keeps_nothing
 from connector.secrets import same
 
 blueprint = guarded(Blueprint("sign_in", __name__))
@@ -119,7 +120,7 @@ def change_password() -> Answer:
 @locked_by(Lock.SETUP_TOKEN)
 def set_up_page() -> Answer:
     _only_before_set_up()
-    return render_template("panel/setup.html", form=SetUpForm())
+    return render_template("panel/setup.html", form=SetUpForm(), keeps_nothing=keeps_nothing(deployment().settings))
 
 
 @blueprint.post("/setup")

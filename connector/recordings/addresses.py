@@ -14,6 +14,7 @@ from crm_adapters.addresses import address_parts
 
 _WEB_ROOT = "/var/www/"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|[0-9a-f:.]+")
 _UNFIT = re.compile(r"[\x00-\x20\x7f\\]")
 _EVROTEL = (".sipiko.net", ".evro-tel.com.ua")
 """Evrotel's own domains: hosts there may speak plain http."""
@@ -37,7 +38,7 @@ class RecordingsHosts:
         Raises ValueError for anything else: another host, scheme or port, a user name, a way up (`..`).
         """
         recfile = recfile.strip()
-        if not recfile or len(recfile) > 2000 or _UNFIT.search(recfile) or not recfile.isprintable():
+        if not recfile or len(recfile) > 2000 or "\\" in recfile or not recfile.isprintable():
             raise ValueError("not a path or address of a recording")
         if recfile.startswith("//"):
             raise ValueError("a recording's address without a scheme")
@@ -52,6 +53,8 @@ class RecordingsHosts:
 
     def permitted(self, address: str) -> str:
         """The address without its fragment. Raises ValueError where it is on none of the hosts."""
+        if _UNFIT.search(address):
+            raise ValueError("a recording's address with spaces in it")
         there = urlsplit(address)
         if there.username is not None or there.password is not None:
             raise ValueError("a recording's address with a user name")
@@ -88,7 +91,8 @@ def parse_hosts(value: str) -> tuple[str, ...]:
     entries = tuple(part.strip().removesuffix("/").lower() for part in value.split(",") if part.strip())
     for entry in entries:
         parts = address_parts(entry if "://" in entry else f"https://{entry}")
-        bare = parts.hostname and "@" not in parts.netloc and not (parts.path or parts.query or parts.fragment)
+        named = _HOST.fullmatch(parts.hostname or "") and "@" not in parts.netloc
+        bare = named and not (parts.path or parts.query or parts.fragment)
         if not bare or parts.scheme not in _DEFAULT_PORTS or _UNFIT.search(entry):
             raise ValueError("hosts such as files.example.com with commas between")
     return entries

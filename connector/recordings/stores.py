@@ -114,6 +114,11 @@ def open_store(settings: Settings) -> Store:
     )
 
 
+def keeps_nothing(settings: Settings) -> bool:
+    """Whether what is kept is lost at the next restart: a folder on a platform that keeps no disk."""
+    return not settings.disk_is_kept and not settings.recordings_url.startswith("s3://")
+
+
 @contextmanager
 def incoming(store: Store) -> Iterator[Path]:
     """A folder for the files of one job, gone with what is left in it when the job ends."""

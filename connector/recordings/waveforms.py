@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 POINTS = 240
 HEIGHT = 40
 """Of one channel, in the units of a drawing that is POINTS wide."""
 
 
-def channels_of(waveform: bytes) -> list[Sequence[int]]:
-    """The peaks of each channel, 0 to 255."""
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """An SVG path in a box of `width` by `height`: a bar for each peak, of which the loudest fills its channel."""
+
+    path: str
+    width: int
+    height: int
+
+
+def drawing(waveform: bytes | None) -> Drawing:
+    """The picture of a waveform; a flat line where there is none."""
+    channels = _channels(waveform or b"") or [bytes(POINTS)]
+    loudest = max(1, *map(max, channels))
+    path = "".join(_bars(peaks, loudest, top=place * HEIGHT) for place, peaks in enumerate(channels))
+    return Drawing(path=path, width=POINTS, height=HEIGHT * len(channels))
+
+
+def _channels(waveform: bytes) -> list[bytes]:
     return [waveform[begin : begin + POINTS] for begin in range(0, len(waveform) - POINTS + 1, POINTS)]
 
 
-def outline(peaks: Sequence[int], loudest: int, top: int = 0) -> str:
-    """An SVG path of one channel, mirrored about its middle; `loudest` fills its height, `top` is where it begins."""
-    middle, half = top + HEIGHT / 2, HEIGHT / 2 - 1
-    heights = [max(0.5, half * peak / max(loudest, 1)) for peak in peaks]
-    bars = [f"M{place + 0.5} {middle - height:.1f}V{middle + height:.1f}" for place, height in enumerate(heights)]
-    return "".join(bars)
+def _bars(peaks: Sequence[int], loudest: int, top: int) -> str:
+    middle, most = top + HEIGHT / 2, HEIGHT / 2 - 1
+    heights = [max(0.5, most * peak / loudest) for peak in peaks]
+    return "".join(f"M{place + 0.5} {middle - height:.1f}v{2 * height:.1f}" for place, height in enumerate(heights))

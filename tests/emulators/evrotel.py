@@ -100,6 +100,7 @@ class Recordings:
         self._server = Loopback(self._answer)
         self._files: dict[str, Recorded] = {}
         self.requests: list[Asked] = []
+        self.knows_ranges = False
 
     def __enter__(self) -> Self:
         self._server.listen()
@@ -134,9 +135,9 @@ class Recordings:
         """An error."""
         self._files[path] = Recorded(b"error", status, "text/html")
 
-    def drip(self, path: str, seconds_per_byte: float) -> None:
+    def drip(self, path: str, seconds_per_byte: float, content: bytes | None = None) -> None:
         """A recording that comes byte by byte."""
-        self._files[path] = Recorded(wav(), drip_seconds=seconds_per_byte)
+        self._files[path] = Recorded(wav() if content is None else content, drip_seconds=seconds_per_byte)
 
     def redirect(self, path: str, to: str) -> None:
         """A 302 to anywhere."""
@@ -169,7 +170,18 @@ class Recordings:
     def _answer(self, request: Request) -> Response:
         self.requests.append(Asked(time.monotonic(), request.verb, request.path, dict(request.headers.items())))
         known = self._files.get(request.path)
-        return known.response() if known else Response(NOT_FOUND, 404, "text/html")
+        response = known.response() if known else Response(NOT_FOUND, 404, "text/html")
+        return self._part(response, request.headers.get("Range", "")) if self.knows_ranges else response
+
+    @staticmethod
+    def _part(response: Response, wanted: str) -> Response:
+        """What nginx answers to `Range: bytes=FIRST-LAST`."""
+        found = re.fullmatch(r"bytes=(\d+)-(\d+)", wanted)
+        if response.status != 200 or not found or not isinstance(response.body, bytes):
+            return response
+        begin, end = int(found[1]), min(int(found[2]) + 1, len(response.body))
+        span = {"Content-Range": f"bytes {begin}-{end - 1}/{len(response.body)}"}
+        return Response(response.body[begin:end], 206, response.content_type, headers=span)
 
 
 # --- The transmitter --------------------------------------------------------------------------------------------

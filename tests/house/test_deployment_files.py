@@ -21,7 +21,7 @@ from connector.settings import Settings
 from tests.house import sources
 from tests.running import free_port, wait_for
 
-FROM_ELSEWHERE = {"SECRET_KEY", "SETUP_TOKEN", "CRM"}
+FROM_ELSEWHERE = {"SECRET_KEY", "SETUP_TOKEN", "CRM", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL"}
 """Variables that are neither a field of Settings by that name nor a connection's key."""
 
 

@@ -13,7 +13,7 @@ from connector.locks import Lock
 from connector.panel.headers import POLICY
 from tests.connector.panel.rows import add_call, add_connection, add_delivery, add_event, post, signed_in
 
-ROOMS = ("sign_in.", "calls.", "live.", "deliveries.", "events.", "connections.")
+ROOMS = ("sign_in.", "calls.", "call_recording.", "live.", "deliveries.", "events.", "connections.")
 
 
 def panel_rules(app: Flask, lock: Lock, method: str) -> list[str]:

@@ -42,6 +42,7 @@ def fetch(recfile: str, base: str, target: Path, *, allow_local: bool = True, **
         (f"HTTP://M01.sipiko.net:80{PATH}#part", f"http://M01.sipiko.net:80{PATH}"),
         (f"https://m01.sipiko.net{PATH}", f"https://m01.sipiko.net{PATH}"),
         ("/wav/a?b.wav", "http://m01.sipiko.net/wav/a%3Fb.wav"),
+        ("/wav/a b.wav", "http://m01.sipiko.net/wav/a%20b.wav"),
         ("/wav/запис.wav", "http://m01.sipiko.net/wav/%D0%B7%D0%B0%D0%BF%D0%B8%D1%81.wav"),
     ],
 )
@@ -68,7 +69,7 @@ def test_paths_and_addresses_lead_to_the_recordings_host(recfile: str, address: 
         "/wav/..%5ca.wav",
         "\\\\evil.example\\a.wav",
         "/wav/a.wav\r\nHost: evil.example",
-        "/wav/a b.wav",
+        "http://m01.sipiko.net/wav/a b.wav",
         "/" + "a" * 3000,
     ],
 )
@@ -233,7 +234,9 @@ def test_hosts_near_an_added_one_may_not(address: str) -> None:
         hosts(BASE, "files.example.com", "notsipiko.net:8080").address_of(address)
 
 
-@pytest.mark.parametrize("value", ["a b", "ftp://x", "https://x/path", "user@host", "x:port", "https://", "x?y"])
+@pytest.mark.parametrize(
+    "value", ["a b", "*", "*.example.com", "ftp://x", "https://x/path", "user@host", "x:port", "https://", "x?y"]
+)
 def test_what_is_no_host_is_refused(value: str) -> None:
     with pytest.raises(ValueError, match="hosts such as"):
         parse_hosts(value)

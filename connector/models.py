@@ -334,8 +334,9 @@ class Recording(Base):
 
     `path` is its key in the store (recordings/stores.py), None where it is asked from Evrotel each time; `content_type`
     and `size` (bytes) are of what the link serves, `source_type` of what Evrotel has. `milliseconds` and `waveform`
-    (recordings/audio.py) are None where it can't be decoded. `mp3_path`, `mp3_size`: the MP3 that was made of it
-    because somebody asked, `mp3_due_at`: it is to be made, `mp3_error`: why it can't.
+    (recordings/audio.py) are None where it can't be decoded. `as_mp3`: not every browser plays it, so links are given
+    to its MP3. `mp3_path`, `mp3_size`: the MP3 that was made beside it, `mp3_due_at`: it is to be made, because
+    somebody asked, `mp3_error`: why it can't.
     The link is derived from `link_nonce` and SECRET_KEY (recordings/links.py); `revoked_at` withdraws it.
     """
 
@@ -350,6 +351,7 @@ class Recording(Base):
     source_type: Mapped[str | None] = mapped_column(String(100))
     milliseconds: Mapped[int | None]
     waveform: Mapped[bytes | None] = mapped_column(LargeBinary)
+    as_mp3: Mapped[bool] = mapped_column(server_default=false())
     mp3_path: Mapped[str | None] = mapped_column(Text)
     mp3_size: Mapped[int | None]
     mp3_due_at: Mapped[datetime | None]

@@ -110,6 +110,7 @@ def _recording_url(deployment: Deployment, connection: Connection, row: Any) -> 
         revoked_at=row.revoked_at,
         recfile=row.recfile,
         content_type=row.content_type,
+        as_mp3=row.as_mp3,
     )
     ours = url is not None and url.startswith(settings.public_url)
     reachable = reachable_from_outside(settings.public_url, allow_local=settings.allow_local_addresses)
@@ -246,13 +247,14 @@ def creates_customer(rule: str, direction: Direction) -> bool:
 
 
 def _recording(deployment: Deployment, connection: Connection, row: Any, _: float) -> Event:
-    mp3 = sent_as_mp3(row.content_type, row.recording_size)
+    kept = "mp3" if row.as_mp3 else EXTENSIONS.get(row.content_type, "wav")
+    mp3 = sent_as_mp3(row.content_type, row.recording_size, row.as_mp3)
     return RecordingReady(
         call_id=row.call_id,
         crm_call_id=row.crm_call_id,
         url=_recording_url(deployment, connection, row),
-        filename=_filename(connection, row, EXTENSIONS.get(row.content_type, "wav")),
-        content_filename=_filename(connection, row, "mp3" if mp3 else EXTENSIONS.get(row.content_type, "wav")),
+        filename=_filename(connection, row, kept),
+        content_filename=_filename(connection, row, "mp3" if mp3 else kept),
         read_content=lambda: read_recording(deployment, row.call_id),
     )
 

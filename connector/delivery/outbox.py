@@ -89,6 +89,7 @@ _WITH_FACTS = (
         Recording.revoked_at,
         Recording.recfile,
         Recording.content_type,
+        Recording.as_mp3,
         Dial.key.label("dial_key"),
         Dial.user_id.label("dial_user_id"),
         Dial.extensions.label("dial_extensions"),

@@ -88,7 +88,7 @@ def _heard(
         return {}
     return {
         row.id: f"/listen/{sign_listening(here.settings.secret_keys, ListeningPass(call_id=row.id, listener=listener))}"
-        f".{'mp3' if row.recording_type == MPEG else 'wav'}"
+        f".{'mp3' if row.recording_as_mp3 or row.recording_type == MPEG else 'wav'}"
         for row in rows
         if row.recording_state == RecordingState.READY
     }

@@ -110,6 +110,7 @@ def framed_calls(
         _CALLS.add_columns(
             Recording.state.label("recording_state"),
             Recording.content_type.label("recording_type"),
+            Recording.as_mp3.label("recording_as_mp3"),
             Dial.reason.label("dial_reason"),
         )
         .outerjoin(Recording, Recording.call_id == Call.id)
@@ -238,6 +239,7 @@ _RECORDING = (
     Recording.state,
     Recording.error,
     Recording.content_type,
+    Recording.as_mp3,
     Recording.milliseconds,
     Recording.waveform,
     Recording.size,

@@ -17,7 +17,10 @@ from connector.recordings.waveforms import POINTS
 
 _STEP = 256
 """Frames of which one peak is kept until the length is known."""
-_PLAYED_ANYWHERE = {("WAV", "PCM_16"), ("WAV", "PCM_U8"), ("WAVEX", "PCM_16"), ("MP3", "MPEG_LAYER_III")}
+_PLAYED_ANYWHERE = {
+    *((container, subtype) for container in ("WAV", "WAVEX") for subtype in ("PCM_U8", "PCM_16", "PCM_24", "FLOAT")),
+    ("MP3", "MPEG_LAYER_III"),
+}
 """Formats that any browser plays: not GSM, ADPCM and Ogg, and of A-law and mu-law one can't be sure."""
 
 

@@ -18,9 +18,9 @@ LARGE_CONTENT = 10 * 1024 * 1024
 """Of larger ones the MP3 is sent, which has a quarter of the bytes and is as good for a telephone's sound."""
 
 
-def sent_as_mp3(content_type: str | None, size: int | None) -> bool:
+def sent_as_mp3(content_type: str | None, size: int | None, as_mp3: bool | None) -> bool:
     """Whether a recording's content goes to a CRM as MP3."""
-    return content_type == MPEG or (size or 0) > LARGE_CONTENT
+    return bool(as_mp3) or content_type == MPEG or (size or 0) > LARGE_CONTENT
 
 
 def read_recording(deployment: Deployment, call_id: str) -> bytes:
@@ -30,7 +30,7 @@ def read_recording(deployment: Deployment, call_id: str) -> bytes:
     connection = deployment.connections.by_id(recording.connection_id) if recording else None
     if recording is None or connection is None:
         raise TryAgain("the recording can't be read at the moment")
-    mp3 = sent_as_mp3(recording.content_type, recording.size)
+    mp3 = sent_as_mp3(recording.content_type, recording.size, recording.as_mp3)
     try:
         return _content(playable(deployment, connection, recording, mp3=mp3))
     except Nowhere:

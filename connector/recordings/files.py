@@ -27,9 +27,12 @@ _MAKING_MP3 = threading.BoundedSemaphore(2)
 
 @dataclass(frozen=True, kw_only=True)
 class Brought:
-    """A recording that is whole and known: what its row says of it. `path` is its key where it is kept by us."""
+    """A recording that is whole and known: what its row says of it. The paths are keys where it is kept by us."""
 
     path: str | None
+    mp3_path: str | None = None
+    mp3_size: int | None = None
+    as_mp3: bool = False
     content_type: str
     size: int
     source_type: str
@@ -58,21 +61,32 @@ def bring(
             return came
         # Imported when it is needed: numpy is large.
         sound = import_module("connector.recordings.audio").examine(came.path)
-        served = came
-        if came.content_type != MPEG and _needs_mp3(connection, plays_anywhere=sound is None or sound.plays_anywhere):
+        mode = connection.get("recordings_mode")
+        served, mp3 = came, None
+        as_mp3 = sound is not None and not sound.plays_anywhere
+        if came.content_type != MPEG and mode != "link" and plays_only_mp3(connection.crm):
             served = to_mp3(call_id, came) or came
-        key = None
-        if connection.get("recordings_mode") == "keep":
-            key = key_of(connection.id, call_id, served.content_type)
-            deployment.store.keep(key, served.path, served.content_type)
+            as_mp3 = False
+        elif as_mp3 and mode == "keep":
+            mp3 = to_mp3(call_id, came)
         return Brought(
-            path=key,
+            path=_keep(deployment, connection, call_id, served) if mode == "keep" else None,
+            mp3_path=_keep(deployment, connection, call_id, mp3) if mp3 else None,
+            mp3_size=mp3.size if mp3 else None,
+            as_mp3=as_mp3 and mode != "link",
             content_type=served.content_type,
             size=served.size,
             source_type=came.content_type,
             milliseconds=sound.milliseconds if sound else None,
             waveform=sound.waveform if sound else None,
         )
+
+
+def _keep(deployment: Deployment, connection: Connection, call_id: str, file: Fetched) -> str:
+    """Keeps a file, and gives back its key."""
+    key = key_of(connection.id, call_id, file.content_type)
+    deployment.store.keep(key, file.path, file.content_type)
+    return key
 
 
 def bring_again(deployment: Deployment, recording: Row[Any] | Recording, seconds: float, patience: float) -> int:
@@ -158,9 +172,3 @@ def to_mp3(call_id: str, came: Fetched, *, patience: float | None = None) -> Fet
         log.warning("a recording can't be made into MP3: %s", trouble, extra=about(call_id))
         return None
     return Fetched(path=made, content_type=MPEG, size=made.stat().st_size)
-
-
-def _needs_mp3(connection: Connection, *, plays_anywhere: bool) -> bool:
-    """Whether what is served has to be MP3; who is given Evrotel's own address has to take what is there."""
-    passed_on = connection.get("recordings_mode") == "link"
-    return not passed_on and (plays_only_mp3(connection.crm) or not plays_anywhere)

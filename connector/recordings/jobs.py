@@ -24,6 +24,7 @@ from connector.log import about
 from connector.models import Delivery, DeliveryKind, DeliveryState, Recording, RecordingState
 from connector.recordings.fetch import Impossible, NotYet
 from connector.recordings.files import Brought, bring
+from connector.recordings.forgetting import delete_files
 from connector.recordings.making import make_wanted_mp3
 
 log = logging.getLogger(__name__)
@@ -207,8 +208,8 @@ def _settle_ready(deployment: Deployment, job: RecordingJob, brought: Brought) -
         state = db.execute(select(Recording.state).where(Recording.call_id == job.call_id)).scalar_one_or_none()
     if settled:
         log.info("recording fetched, %d bytes", brought.size, extra=about(job.call_id))
-    elif state in {None, RecordingState.FORGOTTEN} and brought.path:
-        deployment.store.delete(brought.path)  # forgotten while it was on its way
+    elif state in {None, RecordingState.FORGOTTEN}:
+        delete_files(deployment.store, brought)  # forgotten while it was on its way
 
 
 def _settle_without(database: Database, job: RecordingJob, outcome: NotYet | Impossible) -> None:

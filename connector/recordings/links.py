@@ -37,6 +37,7 @@ LINK_COLUMNS = (
     Recording.revoked_at,
     Recording.recfile,
     Recording.content_type,
+    Recording.as_mp3,
 )
 """What a link is made of: for those who read many calls in one query."""
 
@@ -72,12 +73,14 @@ def signed_path(
     revoked_at: datetime | None,
     recfile: str | None,
     content_type: str | None,
+    as_mp3: bool | None,
     crm: str | None,
 ) -> str | None:
     """The path of a recording's link, `/recordings/{signed}.wav` or `.mp3`, None where it has none."""
     if link_nonce is None or revoked_at is not None or state in _WITHOUT_LINK:
         return None
-    extension = EXTENSIONS.get(content_type or "") or promised_extension(recfile or "", crm)
+    kept = "mp3" if as_mp3 else EXTENSIONS.get(content_type or "")
+    extension = kept or promised_extension(recfile or "", crm)
     return f"/recordings/{link_nonce}{_mac(keys[0], link_nonce)}.{extension}"
 
 

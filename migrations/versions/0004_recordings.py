@@ -29,6 +29,7 @@ _ADDED: tuple[tuple[str, Any], ...] = (
 def upgrade() -> None:
     for name, kind in _ADDED:
         op.add_column("recordings", sa.Column(name, kind, nullable=True))
+    op.add_column("recordings", sa.Column("as_mp3", sa.Boolean(), server_default=sa.false(), nullable=False))
     op.create_index("ix_recordings_mp3_due_at", "recordings", ["mp3_due_at"], unique=False)
     op.create_table(
         "recording_plays",
@@ -47,5 +48,6 @@ def downgrade() -> None:
     op.drop_index("ix_recording_plays_call_id", table_name="recording_plays")
     op.drop_table("recording_plays")
     op.drop_index("ix_recordings_mp3_due_at", table_name="recordings")
+    op.drop_column("recordings", "as_mp3")
     for name, _ in reversed(_ADDED):
         op.drop_column("recordings", name)

@@ -11,7 +11,6 @@ from pathlib import Path
 import boto3
 import pytest
 import soundfile
-from flask.testing import FlaskClient
 from moto.server import ThreadedMotoServer
 
 from connector.db import now
@@ -20,7 +19,6 @@ from connector.deployment import Deployment
 from connector.models import RecordingState
 from connector.recordings import making
 from connector.recordings.forgetting import purge_number
-from connector.recordings.links import call_of
 from connector.recordings.s3 import S3
 from connector.recordings.stores import Folder, Store, StoreAway, open_store
 from connector.recordings.sweep import sweep
@@ -134,19 +132,6 @@ def test_players_are_served_from_the_bucket(deployed: Deployment, host: Recordin
     assert purge_number(deployed, "+380987858227").left == ()
     assert list(deployed.store.stored()) == []
     assert get(client, link).status_code == 404
-
-
-def ask_for_mp3(deployed: Deployment, client: FlaskClient, link: str) -> bytes:
-
-    making.order_mp3(deployed, client_call(deployed, link))
-    fetch_due(deployed)
-    return get(client, link.replace(".wav", ".mp3")).data
-
-
-def client_call(deployed: Deployment, link: str) -> str:
-
-    found = call_of(deployed, link.removeprefix("/recordings/").removesuffix(".wav"))
-    return str(found.call_id)
 
 
 def test_old_calls_and_strays_leave_the_bucket(deployed: Deployment, host: Recordings) -> None:

@@ -11,6 +11,7 @@ from connector.connections.check import check_connection
 from connector.connections.keys import ALL_FIELDS, clean_crm, clean_values, fields_of
 from connector.connections.store import NAME, Connection
 from connector.deployment import Deployment
+from connector.recordings.sweep import sweep_connection
 from crm_adapters.contract import FindingStatus
 
 DOOR_TITLES = {
@@ -128,6 +129,7 @@ def remove(name: str | None) -> None:
     with opened() as deployment:
         found = named(deployment, name)
         deployment.connections.remove(found.id)
+        sweep_connection(deployment, found.id)
         click.echo(f"Removed {found.name}")
 
 

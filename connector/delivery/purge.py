@@ -13,7 +13,7 @@ from connector.db import Database, now
 from connector.deployment import Deployment
 from connector.models import Call, InboundEvent, Recording, SignInFailure, SignInLink
 from connector.recordings.forgetting import delete_files
-from connector.recordings.stores import Store
+from connector.recordings.stores import Store, clear_incoming
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +38,7 @@ def purge(deployment: Deployment) -> int:
         db.execute(delete(SignInFailure).where(SignInFailure.blocked_until < now() - timedelta(days=1)))
     forget_used(database)
     forget_offers(database)
+    clear_incoming(deployment.store)
     if purged:
         logger.info("purged %s calls older than %s days", purged, deployment.settings.retention_days)
     return purged

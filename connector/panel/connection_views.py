@@ -19,6 +19,7 @@ from connector.panel import queries
 from connector.panel.access import guarded
 from connector.panel.forms import CLEAR, connection_form, given_values
 from connector.panel.labels import setting_error
+from connector.recordings.sweep import sweep_connection
 from crm_adapters.registry import DESCRIPTIONS
 
 blueprint = guarded(Blueprint("connections", __name__))
@@ -115,6 +116,7 @@ def remove(name: str) -> Answer:
         wrong = gettext("Type the connection's name exactly to remove it.")
         return _connection_page(connection, removal_error=wrong), 400
     deployment().connections.remove(connection.id)
+    sweep_connection(deployment(), connection.id)
     flash(gettext("The connection %(name)s is removed.", name=name), "success")
     return redirect(url_for("connections.connections_page"))
 

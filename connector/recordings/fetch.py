@@ -19,6 +19,8 @@ from crm_adapters.http import BodyTooLarge, DeadlinePassed, ForbiddenAddress, gu
 MOST_BYTES = 100 * 1024 * 1024
 FETCH_SECONDS = 120.0
 MOST_REDIRECTS = 3
+ANY_SIZE = -1
+"""For a file that was seen to be settled before."""
 GONE = frozenset({404, 410})
 
 
@@ -33,9 +35,10 @@ class Fetched:
 
 @dataclass(frozen=True, kw_only=True)
 class NotYet:
-    """It could not be had now; it may be there later."""
+    """It could not be had now; it may be there later. `size` is how much of a file that is half was there."""
 
     reason: str
+    size: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,18 +73,22 @@ def fetch(
     *,
     allow_local: bool,
     seconds: float = FETCH_SECONDS,
-    whole: bool = True,
+    settled_size: int | None = None,
 ) -> Outcome:
     """Brings a recording here as `target`, which must not exist. Never half an answer; raises nothing.
 
-    With `whole` a WAV file that the PBX is still writing is NotYet; without it what there is counts.
+    A WAV file that is half by its own header is NotYet, since the PBX may still be writing it, unless it has the
+    `settled_size` of an earlier try, or that is ANY_SIZE.
     """
     outcome: Outcome
     try:
-        outcome = _fetched(recfile, hosts, target, time.monotonic() + seconds, allow_local=allow_local, whole=whole)
-    except (ForbiddenAddress, BodyTooLarge, ValueError) as error:
+        outcome = _fetched(
+            recfile, hosts, target, time.monotonic() + seconds, allow_local=allow_local, settled_size=settled_size
+        )
+    except (BodyTooLarge, ValueError) as error:
         outcome = Impossible(reason=str(error))
-    except (requests.RequestException, DeadlinePassed, OSError) as error:
+    except (requests.RequestException, DeadlinePassed, ForbiddenAddress, OSError) as error:
+        # A name that leads to a local address was refused, and may lead elsewhere when it is looked up again.
         outcome = NotYet(reason=f"{type(error).__name__}: {error}")
     if not isinstance(outcome, Fetched):
         target.unlink(missing_ok=True)
@@ -89,13 +96,13 @@ def fetch(
 
 
 def _fetched(
-    recfile: str, hosts: RecordingsHosts, target: Path, give_up: float, *, allow_local: bool, whole: bool
+    recfile: str, hosts: RecordingsHosts, target: Path, give_up: float, *, allow_local: bool, settled_size: int | None
 ) -> Outcome:
     with asked(recfile, hosts, give_up, allow_local=allow_local) as response:
         if response.status_code != 200:
             return NotYet(reason=f"the recordings host answered {response.status_code}")
         size = _download(response, target, give_up)
-    return _judged(target, size, whole=whole)
+    return _judged(target, size, settled_size)
 
 
 @contextmanager
@@ -148,12 +155,12 @@ def _download(response: requests.Response, target: Path, give_up: float) -> int:
     return size
 
 
-def _judged(path: Path, size: int, *, whole: bool) -> Outcome:
+def _judged(path: Path, size: int, settled_size: int | None) -> Outcome:
     with path.open("rb") as file:
         content_type = audio_type(file.read(12))
-        missing = what_is_missing(file, size) if whole else None
+        missing = None if settled_size in {size, ANY_SIZE} else what_is_missing(file, size)
     if content_type is None:
         return NotYet(reason=f"no audio came but {size} bytes of something else")
     if missing:
-        return NotYet(reason=f"the file is still being written: {missing}")
+        return NotYet(reason=f"the file is still being written: {missing}", size=size)
     return Fetched(path=path, content_type=content_type, size=size)

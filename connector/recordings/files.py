@@ -15,7 +15,7 @@ from connector.connections.store import Connection
 from connector.deployment import Deployment
 from connector.log import about
 from connector.models import Recording, RecordingState
-from connector.recordings.fetch import FETCH_SECONDS, Fetched, Impossible, NotYet, Outcome, fetch
+from connector.recordings.fetch import ANY_SIZE, FETCH_SECONDS, Fetched, Impossible, NotYet, Outcome, fetch
 from connector.recordings.links import EXTENSIONS, MPEG, hosts_of, plays_only_mp3
 from connector.recordings.stores import ROOM, incoming
 
@@ -49,14 +49,15 @@ def key_of(connection_id: int, call_id: str, content_type: str) -> str:
 
 
 def bring(
-    deployment: Deployment, connection: Connection, call_id: str, recfile: str, *, whole: bool
+    deployment: Deployment, connection: Connection, call_id: str, recfile: str, *, settled_size: int | None = None
 ) -> Brought | NotYet | Impossible:
     """Fetches a recording for the first time and keeps it, where the connection's recordings are kept by us.
 
-    Whatever the mode, it is fetched whole once: a CRM is told of no half file. Raises OSError where the store is away.
+    Whatever the mode, it is fetched whole once: a CRM is told of no half file, but see `fetch` for `settled_size`.
+    Raises OSError where the store is away.
     """
     with incoming(deployment.store) as folder:
-        came = ask(deployment, connection, recfile, folder / "came", whole=whole)
+        came = ask(deployment, connection, recfile, folder / "came", settled_size=settled_size)
         if not isinstance(came, Fetched):
             return came
         # Imported when it is needed: numpy is large.
@@ -125,7 +126,7 @@ def as_served(
 ) -> Fetched:
     """A ready recording in its row's format, or in another one, fetched into `folder`. Raises OSError as above."""
     wanted = content_type or recording.content_type
-    came = ask(deployment, connection, recording.recfile, folder / "came", whole=False, seconds=seconds)
+    came = ask(deployment, connection, recording.recfile, folder / "came", settled_size=ANY_SIZE, seconds=seconds)
     if not isinstance(came, Fetched):
         raise OSError(came.reason)
     if came.content_type == wanted:
@@ -142,7 +143,7 @@ def ask(
     recfile: str,
     target: Path,
     *,
-    whole: bool,
+    settled_size: int | None,
     seconds: float = FETCH_SECONDS,
 ) -> Outcome:
     """Fetches a recording of the connection; see `fetch`."""
@@ -152,7 +153,7 @@ def ask(
         target,
         allow_local=deployment.settings.allow_local_addresses,
         seconds=seconds,
-        whole=whole,
+        settled_size=settled_size,
     )
 
 
@@ -161,7 +162,7 @@ def to_mp3(call_id: str, came: Fetched, *, patience: float | None = None) -> Fet
 
     Raises OSError, TimeoutError where no turn came within `patience` seconds.
     """
-    if not _MAKING_MP3.acquire(timeout=-1 if patience is None else patience):
+    if not _MAKING_MP3.acquire(timeout=patience):
         raise TimeoutError("too many recordings are being made into MP3")
     try:
         made = came.path.with_name("made.mp3")

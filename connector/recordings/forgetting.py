@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+from sqlalchemy import Connection as SQLConnection
 from sqlalchemy import or_, select, update
 
 from connector.calls.numbers import normal_number
 from connector.db import Database, now
 from connector.deployment import Deployment
 from connector.models import Call, Delivery, DeliveryKind, DeliveryState, Recording, RecordingState
-from connector.recordings.stores import Store
+from connector.recordings.stores import Store, clear_incoming
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,14 +26,18 @@ class Forgotten:
 
 
 def revoke(database: Database, call_ids: Sequence[str]) -> int:
-    """Withdraws the links of these calls for good; how many there were."""
+    """Withdraws the links of these calls for good; how many there were. What a CRM was still to be told is given up."""
+    moment = now()
     with database.write() as db:
         revoked = db.execute(
             update(Recording)
             .where(Recording.call_id.in_(call_ids), Recording.revoked_at.is_(None))
-            .values(revoked_at=now())
-        )
-    return revoked.rowcount
+            .values(revoked_at=moment)
+            .returning(Recording.call_id)
+        ).scalars()
+        count = len(found := list(revoked))
+        _give_up(db, found, moment, "the recording's link was withdrawn")
+    return count
 
 
 def purge_number(deployment: Deployment, number: str) -> Forgotten:
@@ -39,12 +45,13 @@ def purge_number(deployment: Deployment, number: str) -> Forgotten:
 
     The links die first and the files after, so that a purge that was cut short, or whose store was away, is finished by
     running it again. `number` may be spelt in any way; national spellings are read as of each connection's country.
+    Raises ValueError where it is no number anywhere.
     """
-    forgotten = [
-        row
-        for connection in deployment.connections.all()
-        for row in _forget(deployment.database, connection.id, normal_number(number, connection.get("phone_region")))
-    ]
+    numbers = {each.id: normal_number(number, each.get("phone_region")) for each in deployment.connections.all()}
+    if numbers and not any(numbers.values()):
+        raise ValueError(f"{number!r} is no telephone number")
+    forgotten = [row for id_, spelt in numbers.items() for row in _forget(deployment.database, id_, spelt)]
+    clear_incoming(deployment.store)
     deleted, left = [], []
     for row in forgotten:
         try:
@@ -93,13 +100,18 @@ def _forget(database: Database, connection_id: int, number: str | None) -> Seque
             )
         )
         db.execute(update(Call).where(Call.id.in_(call_ids)).values(recfile=None))
-        db.execute(
-            update(Delivery)
-            .where(
-                Delivery.call_id.in_(call_ids),
-                Delivery.kind == DeliveryKind.RECORDING,
-                Delivery.state.in_((DeliveryState.WAITING, DeliveryState.PENDING, DeliveryState.DEAD)),
-            )
-            .values(state=DeliveryState.GIVEN_UP, settled_at=moment, error="the recording was forgotten")
-        )
+        _give_up(db, call_ids, moment, "the recording was forgotten")
     return rows
+
+
+def _give_up(db: SQLConnection, call_ids: Sequence[str], moment: datetime, why: str) -> None:
+    """The CRM is not given these recordings any more."""
+    db.execute(
+        update(Delivery)
+        .where(
+            Delivery.call_id.in_(call_ids),
+            Delivery.kind == DeliveryKind.RECORDING,
+            Delivery.state.in_((DeliveryState.WAITING, DeliveryState.PENDING, DeliveryState.DEAD)),
+        )
+        .values(state=DeliveryState.GIVEN_UP, settled_at=moment, error=why)
+    )

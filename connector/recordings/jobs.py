@@ -36,8 +36,9 @@ MOST_OF_ONE = 8
 MP3_AT_ONCE = 4
 
 _WAITS = [*(2, 5, 10, 20, 40, 60, 120, 300, 900), *[3600] * 24]
-PATIENT_TRIES = 8
-"""After so many tries, nine minutes, a file that is half by its own header is not going to grow: it is taken as is."""
+PATIENT_TRIES = 3
+"""After so many tries, 17 seconds, a file that is half by its own header and as large as at the try before does not grow
+any more: its writer died, and it is taken as it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +49,7 @@ class RecordingJob:
     connection_id: int
     recfile: str
     attempts: int
+    size: int | None
     owner: str
     state: str
 
@@ -115,7 +117,14 @@ def claim_due(database: Database, owner: str, held: Sequence[RecordingJob] = ())
     chosen += _fairly(due, Counter(job.connection_id for job in held), AT_ONCE - len(held) - len(chosen))
     if not chosen:
         return []
-    columns = (Recording.call_id, Recording.connection_id, Recording.recfile, Recording.attempts, Recording.state)
+    columns = (
+        Recording.call_id,
+        Recording.connection_id,
+        Recording.recfile,
+        Recording.attempts,
+        Recording.size,
+        Recording.state,
+    )
     with database.write() as db:
         # Of two who claim the same row the later one finds it leased.
         rows = db.execute(
@@ -169,7 +178,8 @@ def work_one(deployment: Deployment, job: RecordingJob) -> None:
         return
     outcome: Brought | NotYet | Impossible
     try:
-        outcome = bring(deployment, connection, job.call_id, job.recfile, whole=job.attempts < PATIENT_TRIES)
+        settled_size = job.size if job.attempts >= PATIENT_TRIES else None
+        outcome = bring(deployment, connection, job.call_id, job.recfile, settled_size=settled_size)
     except OSError as error:
         outcome = NotYet(reason=f"{type(error).__name__}: {error}")
     except Exception as error:  # whatever it was, the recording has its schedule and others go on
@@ -215,7 +225,8 @@ def _settle_ready(deployment: Deployment, job: RecordingJob, brought: Brought) -
 def _settle_without(database: Database, job: RecordingJob, outcome: NotYet | Impossible) -> None:
     attempts = job.attempts + 1
     wait = wait_after(attempts) if isinstance(outcome, NotYet) else None
-    changes: dict[str, Any] = {"attempts": attempts, "error": outcome.reason}
+    size = outcome.size if isinstance(outcome, NotYet) else None
+    changes: dict[str, Any] = {"attempts": attempts, "error": outcome.reason, "size": size}
     changes |= {"state": RecordingState.MISSING} if wait is None else {"due_at": now() + wait}
     with database.write() as db:
         if _settle(db, job, changes) and wait is None:

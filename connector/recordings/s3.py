@@ -47,8 +47,10 @@ class S3:
         with _worded():
             self._s3.delete_object(Bucket=self._bucket, Key=self._prefix + key)
 
-    def stored(self) -> Iterator[Stored]:
-        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=f"{self._prefix}{ROOM}/")
+    def stored(self, under: str = ROOM) -> Iterator[Stored]:
+        pages = self._s3.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=f"{self._prefix}{under}/"
+        )
         with _worded():
             for page in pages:
                 for item in page.get("Contents", ()):

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, cast
 import phonenumbers
 from flask import Response, request
 from sqlalchemy import Row
+from werkzeug.http import http_date
 from werkzeug.wsgi import FileWrapper
 
 from connector.connections.store import Connection
@@ -27,7 +28,7 @@ ON_DEMAND_SECONDS = 20.0
 """How long a request may wait for a file that another machine has."""
 TURN_SECONDS = 20.0
 """How long a player may wait for others' MP3s to be made before it is asked to come again."""
-MP3_SECONDS = 4.0
+MP3_SECONDS = 2.0
 """How long a request may wait for the worker that makes its MP3."""
 _PIECE = 1 << 16
 _FETCHING_AGAIN = [threading.Lock() for _ in range(64)]
@@ -92,7 +93,7 @@ def playable(deployment: Deployment, connection: Connection, recording: Row[Any]
 
 def answer(found: Playable, *, filename: str, created_at: datetime, attached: bool = False) -> Response:
     """The whole recording or the part that is asked for (RFC 9110, 14). Raises OSError where it can't be read."""
-    _heed_only_a_plain_range(found.size)
+    _heed_only_a_plain_range(found, created_at)
     response = Response(mimetype=found.content_type)
     response.content_length = found.size
     response.set_etag(found.etag)
@@ -204,13 +205,15 @@ def _converted(deployment: Deployment, connection: Connection, recording: Row[An
     )
 
 
-def _heed_only_a_plain_range(size: int) -> None:
+def _heed_only_a_plain_range(found: Playable, modified_at: datetime) -> None:
     """RFC 9110, 13 and 14: a range that is malformed, or not of a GET, is ignored; several may be; the last N bytes of
-    fewer are all of them; and a weak tag vouches for no part. Werkzeug answers otherwise to each of these.
+    fewer are all of them; If-Range vouches by the very tag or date alone; who has the whole is told so. Werkzeug does
+    otherwise in each of these.
     """
     asked = _ONE_RANGE.fullmatch(request.headers.get("Range", "").strip())
-    weak = request.headers.get("If-Range", "").startswith("W/")
-    if request.method != "GET" or not asked or weak:
+    if_range = request.headers.get("If-Range", "").strip()
+    same = if_range in {"", f'"{found.etag}"', http_date(modified_at)}
+    if request.method != "GET" or not asked or not same or request.if_none_match.contains_weak(found.etag):
         request.environ.pop("HTTP_RANGE", None)
-    elif asked[1].startswith("-") and int(asked[1][1:]) > size:
+    elif asked[1].startswith("-") and int(asked[1][1:]) > found.size:
         request.environ["HTTP_RANGE"] = "bytes=0-"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
 ROOM = "recordings"
 """The first part of all keys: whatever else lies in the same folder or bucket is left alone."""
+
+
+LONGEST_JOB_SECONDS = 900.0
+"""No fetch and no MP3 takes as long."""
 
 
 class StoreAway(OSError):
@@ -54,8 +59,8 @@ class Store(Protocol):
     def delete(self, key: str) -> None:
         """Forgets a file; one that is not there is forgotten already."""
 
-    def stored(self) -> Iterator[Stored]:
-        """All files."""
+    def stored(self, under: str = ROOM) -> Iterator[Stored]:
+        """All files whose keys begin with this folder."""
 
     def check(self) -> None:
         """Raises where nothing could be kept or read."""
@@ -82,8 +87,8 @@ class Folder:
     def delete(self, key: str) -> None:
         (self._root / key).unlink(missing_ok=True)
 
-    def stored(self) -> Iterator[Stored]:
-        for path in (self._root / ROOM).glob("[!.]*/*/*"):
+    def stored(self, under: str = ROOM) -> Iterator[Stored]:
+        for path in self._root.glob(f"{under}/*/*" if "/" in under else f"{under}/[!.]*/*/*"):
             try:
                 at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
             except FileNotFoundError:
@@ -125,6 +130,14 @@ def incoming(store: Store) -> Iterator[Path]:
     store.incoming.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=store.incoming, ignore_cleanup_errors=True) as folder:
         yield Path(folder)
+
+
+def clear_incoming(store: Store) -> None:
+    """Deletes what jobs that were killed have left."""
+    before = time.time() - LONGEST_JOB_SECONDS
+    for path in store.incoming.iterdir() if store.incoming.is_dir() else ():
+        if path.stat().st_mtime < before:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def copy_out(store: Store, key: str, target: Path) -> None:

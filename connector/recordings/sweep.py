@@ -6,9 +6,8 @@ A purge deletes the files of the folder of the machine it runs on; other machine
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import islice
 
 from sqlalchemy import or_, select
@@ -16,7 +15,7 @@ from sqlalchemy import or_, select
 from connector.db import now
 from connector.deployment import Deployment
 from connector.models import Recording, RecordingState
-from connector.recordings.stores import Stored
+from connector.recordings.stores import ROOM, Stored, clear_incoming
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +31,7 @@ def sweep(deployment: Deployment) -> int:
     swept = 0
     while batch := list(islice(old, AT_ONCE)):
         swept += _sweep(deployment, batch)
-    _clear_incoming(deployment, before)
+    clear_incoming(deployment.store)
     if swept:
         log.info("%d files of recordings that are no longer kept were deleted", swept)
     return swept
@@ -55,8 +54,10 @@ def _sweep(deployment: Deployment, batch: Sequence[Stored]) -> int:
     return len(strays)
 
 
-def _clear_incoming(deployment: Deployment, before: datetime) -> None:
-    folder = deployment.store.incoming
-    for path in folder.iterdir() if folder.is_dir() else ():
-        if path.stat().st_mtime < before.timestamp():
-            shutil.rmtree(path, ignore_errors=True)
+def sweep_connection(deployment: Deployment, connection_id: int) -> None:
+    """Deletes all files of a connection that was removed. What can't be deleted now, `sweep` deletes within a day."""
+    try:
+        for each in list(deployment.store.stored(f"{ROOM}/{connection_id}")):
+            deployment.store.delete(each.key)
+    except OSError as error:
+        log.warning("recordings of a removed connection are deleted later: %s", error)

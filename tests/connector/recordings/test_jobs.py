@@ -14,7 +14,7 @@ from connector.db import now
 from connector.deployment import Deployment
 from connector.models import DeliveryState, RecordingState
 from connector.recordings import files, jobs
-from connector.recordings.forgetting import purge_number
+from connector.recordings.forgetting import purge_number, revoke
 from tests.conftest import MakeDeployment
 from tests.connector.recordings.doors import fetch_due
 from tests.connector.recordings.rows import (
@@ -26,7 +26,7 @@ from tests.connector.recordings.rows import (
     recording_of,
     url_of,
 )
-from tests.emulators.evrotel import Recordings
+from tests.emulators.evrotel import Recordings, wav
 
 
 def test_the_schedule_is_close_at_first_and_ends_after_a_day() -> None:
@@ -63,6 +63,26 @@ def test_a_recording_that_is_late_is_asked_for_again(deployment: Deployment, hos
     change(deployment, call_id, due_at=now())
     fetch_due(deployment)
     assert recording_of(deployment, call_id).state == "ready"
+
+
+def test_a_file_whose_writer_died_is_taken_when_it_grows_no_more(deployment: Deployment, host: Recordings) -> None:
+    connection = add_connection(deployment, evrotel_recordings_url=host.url)
+    call_id = add_recording(deployment, connection)
+    for size in (1000, 1200, 1200, 1400):
+        host.add(RECFILE, wav()[:size])
+        fetch_due(deployment)
+        recording = recording_of(deployment, call_id)
+        assert (recording.state, recording.size) == ("pending", size)
+        assert "still being written" in recording.error
+        change(deployment, call_id, due_at=now())
+    fetch_due(deployment)
+    assert (recording_of(deployment, call_id).state, recording_of(deployment, call_id).attempts) == ("ready", 4)
+
+
+def test_a_withdrawn_link_is_given_to_no_crm(deployment: Deployment) -> None:
+    call_id = add_recording(deployment, add_connection(deployment))
+    assert revoke(deployment.database, [call_id]) == 1
+    assert delivery_of(deployment, call_id).state == DeliveryState.GIVEN_UP
 
 
 @pytest.mark.parametrize(("recfile", "attempts"), [(RECFILE, 33), ("http://evil.example/a.wav", 0)])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from connector.deployment import Deployment
 from connector.recordings.files import key_of
-from connector.recordings.sweep import sweep
+from connector.recordings.sweep import sweep, sweep_connection
 from tests.connector.recordings.rows import add_connection, add_recording
 
 
@@ -38,3 +38,13 @@ def test_only_what_is_kept_stays(deployment: Deployment) -> None:
     files["arriving"] = place(deployment.store.incoming / "job-2c3d" / "came", hours_old=0)
     assert sweep(deployment) == 3
     assert {name for name, path in files.items() if path.exists()} == {"ready", "mp3", "arriving"}
+
+
+def test_a_removed_connection_leaves_no_recordings(deployment: Deployment) -> None:
+    kept, removed = add_connection(deployment), add_connection(deployment, "removed")
+    files = {
+        each.id: place(deployment.settings.instance / key_of(each.id, f"{each.id:032}", "audio/wav"), hours_old=0)
+        for each in (kept, removed)
+    }
+    sweep_connection(deployment, removed.id)
+    assert [path.exists() for path in files.values()] == [True, False]

@@ -184,9 +184,13 @@ def test_a_part_of_an_older_recording_is_the_whole_new_one(client: FlaskClient, 
     part = {"Range": "bytes=10-19"}
     same = get(client, path, headers=part | {"If-Range": tag})
     assert (same.status_code, same.data) == (206, wav()[10:20])
-    for other in ('"another"', f"W/{tag}", "Wed, 21 Oct 2015 07:28:00 GMT"):
+    date = get(client, path).headers["Last-Modified"]
+    assert get(client, path, headers=part | {"If-Range": date}).status_code == 206
+    others = ('"another"', f"W/{tag}", "Wed, 21 Oct 2015 07:28:00 GMT", "Wed, 21 Oct 2065 07:28:00 GMT")
+    for other in others:
         answer = get(client, path, headers=part | {"If-Range": other})
         assert (answer.status_code, answer.data) == (200, wav()), other
+    assert get(client, path, headers=part | {"If-None-Match": tag}).status_code == 304
 
 
 @pytest.mark.parametrize(("mask", "number"), [(None, "+380..8227"), ("no", "+380987858227")])

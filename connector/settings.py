@@ -168,8 +168,17 @@ def _recordings_url(env: Env) -> str:
     if not value or (parts.scheme == "s3" and _is_bucket(parts.netloc) and _names_a_server(parts.query)):
         return value
     if parts.scheme in {"", "file"} and parts.path and parts.netloc in {"", "localhost"} and not parts.query:
-        return Path(unquote(parts.path)).absolute().as_uri()
+        return _folder(Path(unquote(parts.path)).absolute())
     raise SettingsError("RECORDINGS_URL should be s3://BUCKET/PREFIX, or a folder as file:///FOLDER")
+
+
+def _folder(path: Path) -> str:
+    """The folder's address, once it is there."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"RECORDINGS_URL should be a folder that can be made: {error}") from None
+    return path.as_uri()
 
 
 def _is_bucket(name: str) -> bool:

@@ -18,10 +18,10 @@ from connector.recordings.listening import Way, may_listen
 from connector.recordings.looking_again import retry_missing
 from connector.recordings.views import HEADERS, heard
 
-blueprint = guarded(Blueprint("call_recording", __name__, url_prefix="/calls/<call_id>/recording"))
+blueprint = guarded(Blueprint("call_recording", __name__))
 
 
-@blueprint.get(".<any(wav, mp3):extension>")
+@blueprint.get("/calls/<call_id>/recording.<any(wav, mp3):extension>")
 @locked_by(Lock.SESSION)
 def listen(call_id: str, extension: str) -> Response:
     """The recording for the panel's player, or as a file to keep; the listener is written down."""
@@ -35,7 +35,7 @@ def listen(call_id: str, extension: str) -> Response:
     return response
 
 
-@blueprint.post("/retry")
+@blueprint.post("/calls/<call_id>/recording/retry")
 @locked_by(Lock.ADMIN)
 def retry(call_id: str) -> Response:
     call, _ = seen_call(call_id)
@@ -44,7 +44,7 @@ def retry(call_id: str) -> Response:
     return _back(call)
 
 
-@blueprint.post("/revoke")
+@blueprint.post("/calls/<call_id>/recording/revoke")
 @locked_by(Lock.ADMIN)
 def revoke(call_id: str) -> Response:
     call, _ = seen_call(call_id)
@@ -53,7 +53,7 @@ def revoke(call_id: str) -> Response:
     return _back(call)
 
 
-@blueprint.post("/forget")
+@blueprint.post("/calls/<call_id>/recording/forget")
 @locked_by(Lock.ADMIN)
 def forget(call_id: str) -> Response:
     """All recordings of the call's client, as a person may ask for."""

@@ -37,7 +37,7 @@ MP3_AT_ONCE = 4
 
 _WAITS = [*(2, 5, 10, 20, 40, 60, 120, 300, 900), *[3600] * 24]
 PATIENT_TRIES = 3
-"""After so many tries, 17 seconds, a file that is half by its own header and as large as at the try before does not grow
+"""After so many tries, 17 seconds, a file that is half by its header and as large as at the try before does not grow
 any more: its writer died, and it is taken as it is."""
 
 

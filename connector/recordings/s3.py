@@ -93,9 +93,9 @@ class _Body:
 def _client(endpoint: str | None, region: str | None) -> Any:
     session = boto3.Session(region_name=region)
     config = Config(
-        connect_timeout=5,
-        read_timeout=20,
-        retries={"mode": "standard", "total_max_attempts": 3},
+        connect_timeout=3,
+        read_timeout=8,  # a player waits, and so does its thread
+        retries={"mode": "standard", "total_max_attempts": 2},
         max_pool_connections=CONNECTIONS,
         # Other makers' servers know neither Amazon's newer checksums nor names of buckets in the host.
         request_checksum_calculation="when_required",

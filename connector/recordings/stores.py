@@ -76,7 +76,9 @@ class Folder:
 
     def keep(self, key: str, made: Path, content_type: str) -> None:  # noqa: ARG002 - for stores that answer by themselves
         path = self._root / key
+        make_private(self._root / ROOM)
         path.parent.mkdir(parents=True, exist_ok=True)
+        made.chmod(0o600)
         made.replace(path)
 
     def open(self, key: str, begin: int = 0, end: int | None = None) -> BinaryIO:  # noqa: ARG002 - its reader counts
@@ -96,7 +98,7 @@ class Folder:
             yield Stored(key=path.relative_to(self._root).as_posix(), at=at)
 
     def check(self) -> None:
-        self.incoming.mkdir(parents=True, exist_ok=True)
+        make_private(self.incoming)
         with tempfile.TemporaryFile(dir=self.incoming) as file:
             file.write(b"x")
 
@@ -119,6 +121,14 @@ def open_store(settings: Settings) -> Store:
     )
 
 
+def make_private(folder: Path) -> None:
+    """Makes a folder in ROOM, which nobody else on the machine may look into."""
+    room = next(each for each in (folder, *folder.parents) if each.name == ROOM)
+    room.parent.mkdir(parents=True, exist_ok=True)
+    room.mkdir(mode=0o700, exist_ok=True)
+    folder.mkdir(exist_ok=True)
+
+
 def keeps_nothing(settings: Settings) -> bool:
     """Whether what is kept is lost at the next restart: a folder on a platform that keeps no disk."""
     return not settings.disk_is_kept and not settings.recordings_url.startswith("s3://")
@@ -127,7 +137,7 @@ def keeps_nothing(settings: Settings) -> bool:
 @contextmanager
 def incoming(store: Store) -> Iterator[Path]:
     """A folder for the files of one job, gone with what is left in it when the job ends."""
-    store.incoming.mkdir(parents=True, exist_ok=True)
+    make_private(store.incoming)
     with tempfile.TemporaryDirectory(dir=store.incoming, ignore_cleanup_errors=True) as folder:
         yield Path(folder)
 

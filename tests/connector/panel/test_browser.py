@@ -11,17 +11,21 @@ from pathlib import Path
 
 import pytest
 import requests
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 from sqlalchemy import delete
 
 from connector.deployment import Deployment
 from connector.models import Connection, User
 from connector.panel.signin import create_user, make_sign_in_link
+from connector.recordings.listening import plays_of
 from migrations import schema
 from tests.browsers import needs_browser, uncomplaining
 from tests.conftest import make_settings
 from tests.connector.panel.rows import add_call, add_connection, add_delivery, add_event
-from tests.running import free_port
+from tests.connector.panel.test_recordings import add_recording
+from tests.connector.recordings.doors import fetch_due
+from tests.emulators.evrotel import Recordings, wav
+from tests.running import free_port, wait_for
 
 ROOT = Path(__file__).parents[3]
 pytestmark = needs_browser
@@ -39,6 +43,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Depl
         "DATABASE_URL": settings.database_url,
         "SECRET_KEY": settings.secret_keys[0],
         "WEB_CONCURRENCY": "1",
+        "RECORDINGS_URL": folder.as_uri(),
     }
     command = [sys.executable, "-m", "connector", "web", "--port", str(port)]
     with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL) as process:
@@ -195,3 +200,62 @@ def test_the_page_follows_the_devices_mode(browser: Browser, site: tuple[str, De
     page.goto(f"{site[0]}/sign-in")
     assert page.evaluate("document.documentElement.dataset.bsTheme") == scheme
     context.close()
+
+
+def test_a_recording_is_played_sought_and_sped_up_by_keyboard(page: Page, site: tuple[str, Deployment]) -> None:
+    address, deployment = site
+    with Recordings() as host:
+        host.add("/wav/1.wav", wav(seconds=90.0))
+        shop = add_connection(deployment, evrotel_recordings_url=host.url)
+        call = add_recording(deployment, shop)
+        fetch_due(deployment)
+    sign_in(page, address, deployment)
+    page.goto(f"{address}/calls/{call}")
+    player = page.get_by_role("group", name="Recording of the call")
+    audio = page.locator("audio")
+    assert list(plays_of(deployment.database, call)) == []  # a page that is looked at is no listening
+    expect(player.locator("output")).to_have_text("0:00 / 1:30")
+    _picture(page, "player")
+
+    player.get_by_role("button", name="Play").press("Enter")
+    _wait(audio, "currentTime > 0.2")
+    assert [(play.listener, play.way) for play in plays_of(deployment.database, call)] == [("Oksana", "panel")]
+    place = player.get_by_role("slider", name="Position")
+    place.focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    _wait(audio, "currentTime > 15")
+    page.keyboard.press("End")
+    _wait(audio, "currentTime > 89")
+    page.keyboard.press("Home")
+    _wait(audio, "currentTime < 5")
+    assert "of 1:30" in str(place.get_attribute("aria-valuetext"))
+    player.get_by_label("Speed").select_option("2")
+    assert audio.evaluate("(audio) => audio.playbackRate") == 2
+    page.keyboard.press("Tab")
+    place.focus()
+    page.keyboard.press(" ")
+    if not audio.evaluate("(audio) => audio.paused"):
+        page.keyboard.press(" ")
+    _wait(audio, "paused")
+    page.reload()
+    expect(player.get_by_label("Speed")).to_have_value("2")
+
+    with page.expect_download() as download:
+        player.get_by_role("link", name="Download").click()
+    assert download.value.suggested_filename.endswith("+380..8227.wav")
+    assert Path(download.value.path()).read_bytes() == wav(seconds=90.0)
+    page.set_viewport_size({"width": 360, "height": 740})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    _picture(page, "player-narrow")
+
+
+def _wait(audio: Locator, condition: str) -> None:
+    """Until the player is so; asked from here, since the page's policy lets nobody evaluate texts in it."""
+    wait_for(lambda: audio.evaluate(f"(audio) => audio.{condition}"))
+
+
+def _picture(page: Page, name: str) -> None:
+    """For whoever looks at it: SCREENSHOTS names a folder."""
+    if folder := os.environ.get("SCREENSHOTS"):
+        page.screenshot(path=f"{folder}/{name}.png", full_page=True)

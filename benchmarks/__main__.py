@@ -8,7 +8,7 @@ import platform
 import time
 from collections.abc import Callable
 
-from benchmarks import amocrm, answer, burst, drain, memory, mp3, starts
+from benchmarks import amocrm, answer, burst, drain, memory, mp3, recordings, starts
 
 BENCHMARKS: dict[str, Callable[[], None]] = {
     "starts": starts.measure,
@@ -18,6 +18,7 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "amocrm": amocrm.measure,
     "drain": drain.measure,
     "mp3": mp3.measure,
+    "recordings": recordings.measure,
 }
 
 

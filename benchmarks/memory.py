@@ -36,6 +36,11 @@ def measure() -> None:
     )
 
 
+def resident(pid: int) -> float:
+    """MB of a process and all that it started."""
+    return sum(_pss(pid).values())
+
+
 def _pss(pid: int) -> dict[str, float]:
     """MB of each process of a tree, by its command and ID."""
     return {f"{_name(each)} {each}": _kilobytes(each) / 1024 for each in _tree(pid)}

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, select, update
 
 from connector.connections.store import Connection
 from connector.deployment import Deployment
@@ -123,6 +123,14 @@ def recording_row(deployment: Deployment, *conditions: ColumnElement[bool]) -> A
     with deployment.database.read() as db:
         found: Any = db.execute(query).first()
     return found
+
+
+def resized(deployment: Deployment, call_id: str, size: int) -> Any:
+    """The row of a recording that we do not keep, once it says that Evrotel's file has so many bytes; None as above."""
+    of_call = Recording.call_id == call_id
+    with deployment.database.write() as db:
+        db.execute(update(Recording).where(of_call, Recording.path.is_(None)).values(size=size))
+    return recording_row(deployment, of_call)
 
 
 def _mac(key: str, nonce: str) -> str:

@@ -26,6 +26,14 @@ class GoneThere(OSError):
     """Evrotel has no such file any more."""
 
 
+class Changed(OSError):
+    """Evrotel has another file there by now, of `size` bytes."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__("the recording has changed at the recordings host")
+        self.size = size
+
+
 class PassedOn:
     """The body of Evrotel's answer from the byte that was asked for, as a file that can be read and closed once."""
 
@@ -51,7 +59,8 @@ class PassedOn:
 def pass_on(deployment: Deployment, connection: Connection, recording: Row[Any], begin: int, end: int) -> PassedOn:
     """The bytes from `begin` until before `end` of a recording, asked from Evrotel now.
 
-    Raises GoneThere where it is there no more, another OSError where it can't be had or is another file by now.
+    Raises GoneThere where it is there no more, Changed where it is another file by now, another OSError where it can't
+    be had.
     """
     with ExitStack() as stack:
         stack.enter_context(listening(deployment))
@@ -95,14 +104,19 @@ def _offset(response: requests.Response, begin: int, size: int) -> int:
         raise GoneThere(f"the recordings host answered {response.status_code}")
     if response.status_code == 206:
         found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
-        if not found or int(found[1]) != begin or found[3] not in {"*", str(size)}:
+        if not found or int(found[1]) != begin:
             raise OSError("the recordings host gave another part than the one asked for")
+        _same_size(found[3], size)
         return begin
     if response.status_code != 200:
         raise OSError(f"the recordings host answered {response.status_code}")
-    if response.headers.get("Content-Length", str(size)) != str(size):
-        raise OSError("the recording has changed at the recordings host")
+    _same_size(response.headers.get("Content-Length", "*"), size)
     return 0
+
+
+def _same_size(told: str, size: int) -> None:
+    if told.isdecimal() and int(told) != size and 0 < int(told) <= MOST_BYTES:
+        raise Changed(int(told))
 
 
 def _cut(pieces: Iterator[bytes], skipped: int, wanted: int) -> Iterator[bytes]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import re
 import threading
 from collections.abc import Callable
@@ -23,6 +25,8 @@ from connector.recordings.links import EXTENSIONS, MPEG
 from connector.recordings.making import wanted_mp3
 from connector.recordings.proxy import listening, pass_on
 from connector.recordings.stores import incoming
+
+log = logging.getLogger(__name__)
 
 ON_DEMAND_SECONDS = 20.0
 """How long a request may wait for a file that another machine has."""
@@ -143,14 +147,23 @@ class _Part:
     def read(self, size: int = -1) -> bytes:
         if not self._left:
             return b""
-        piece = self._file.read(self._left if size < 0 else min(size, self._left))
+        try:
+            piece = self._file.read(self._left if size < 0 else min(size, self._left))
+        except OSError as error:
+            raise _cut(error) from error
         self._left -= len(piece)
         if not piece:
-            raise OSError("the recording is shorter than it was")  # the server cuts the answer, never pads it
+            raise _cut("the recording is shorter than it was")
         return piece
 
     def close(self) -> None:
         self._file.close()
+
+
+def _cut(why: object) -> ConnectionResetError:
+    """Has the server cut the connection, the only sign that a begun answer breaks off; this error it does not log."""
+    log.warning("a recording's answer broke off: %s", why)
+    return ConnectionResetError(errno.ECONNRESET, f"broke off: {why}")
 
 
 def _kept(deployment: Deployment, recording: Row[Any], begin: int, end: int) -> BinaryIO:

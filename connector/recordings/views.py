@@ -8,14 +8,15 @@ from typing import Any
 from flask import Blueprint, Response, request
 from sqlalchemy.exc import SQLAlchemyError
 
-from connector.deployment import deployment
+from connector.connections.store import Connection
+from connector.deployment import Deployment, deployment
 from connector.locks import Lock, locked_by
 from connector.log import about
 from connector.models import Recording
 from connector.recordings import links
 from connector.recordings.guesses import Guesses
 from connector.recordings.listening import Way, note_play, read_listening
-from connector.recordings.proxy import GoneThere
+from connector.recordings.proxy import Changed, GoneThere
 from connector.recordings.serving import Later, Nowhere, answer, filename_of, playable
 
 logger = logging.getLogger(__name__)
@@ -64,9 +65,11 @@ def served(found: Any, *, mp3: bool, attached: bool = False) -> Response:
     if connection is None:
         return not_found()
     try:
-        there = playable(here, connection, found, mp3=mp3)
-        filename = filename_of(connection, found, there.content_type)
-        return answer(there, filename=filename, created_at=found.created_at, attached=attached)
+        try:
+            return _served(here, connection, found, mp3=mp3, attached=attached)
+        except Changed as change:  # what Evrotel has now counts
+            renewed = links.resized(here, found.call_id, change.size)
+            return _served(here, connection, renewed, mp3=mp3, attached=attached) if renewed else not_found()
     except (Nowhere, GoneThere):
         return not_found()
     except Later as wait:
@@ -74,6 +77,12 @@ def served(found: Any, *, mp3: bool, attached: bool = False) -> Response:
     except OSError as error:
         logger.warning("a recording can't be read: %s", error, extra=about(found.call_id))
         return later(30)
+
+
+def _served(here: Deployment, connection: Connection, found: Any, *, mp3: bool, attached: bool) -> Response:
+    there = playable(here, connection, found, mp3=mp3)
+    filename = filename_of(connection, found, there.content_type)
+    return answer(there, filename=filename, created_at=found.created_at, attached=attached)
 
 
 @blueprint.get("/listen/<token>.<any(wav, mp3):extension>")

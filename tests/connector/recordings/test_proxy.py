@@ -71,13 +71,22 @@ def test_what_evrotel_has_lost_is_not_found_and_what_it_does_not_give_now_comes_
     assert get(client, path).status_code == 503
     host.html(RECFILE)
     assert get(client, path).status_code == 503
-    host.add(RECFILE, content + b"more")
-    assert get(client, path).status_code == 503  # another file by now: its parts would not fit those a player has
     host.go_down()
     assert get(client, path).status_code == 503
     host.come_up()
     host.remove(RECFILE)
     assert get(client, path).status_code == 404
+
+
+def test_what_evrotel_has_now_counts_and_no_part_of_it_meets_the_former(
+    client: FlaskClient, path: str, host: Recordings, content: bytes
+) -> None:
+    former = get(client, path).headers["ETag"]
+    changed = host.add(RECFILE, wav(seconds=3.0))
+    part = get(client, path, headers={"Range": "bytes=100-199", "If-Range": former})
+    assert (part.status_code, part.data) == (200, changed)
+    assert part.headers["ETag"] != former
+    assert get(client, path, headers={"Range": "bytes=-50"}).data == changed[-50:]
 
 
 def test_only_so_many_wait_for_evrotel(deployment: Deployment, client: FlaskClient, path: str) -> None:

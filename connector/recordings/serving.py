@@ -113,6 +113,8 @@ def answer(found: Playable, *, filename: str, created_at: datetime, attached: bo
             response.response = FileWrapper(cast(BinaryIO, _Part(found.open(begin, end), end - begin)), _PIECE)
             response.content_length = end - begin
             opened = True
+        elif response.status_code == 412:
+            response.content_length = 0
     finally:
         if not opened:
             found.close()

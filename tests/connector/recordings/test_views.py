@@ -191,6 +191,8 @@ def test_a_part_of_an_older_recording_is_the_whole_new_one(client: FlaskClient, 
         answer = get(client, path, headers=part | {"If-Range": other})
         assert (answer.status_code, answer.data) == (200, wav()), other
     assert get(client, path, headers=part | {"If-None-Match": tag}).status_code == 304
+    failed = get(client, path, headers={"If-Match": '"another"'})
+    assert (failed.status_code, failed.headers["Content-Length"]) == (412, "0")
 
 
 @pytest.mark.parametrize(("mask", "number"), [(None, "+380..8227"), ("no", "+380987858227")])

@@ -39,7 +39,18 @@ def check_connection(deployment: Deployment, connection: Connection) -> list[Fin
 
 def _recordings(deployment: Deployment, connection: Connection) -> list[Finding]:
     """Whether the recordings' store works, and whether what it keeps will be there tomorrow."""
-    if connection.get("recordings_mode") != "keep":
+    mode = connection.get("recordings_mode")
+    if mode == "link" and connection.description.needs_mp3:
+        return [
+            Finding(
+                name="recordings",
+                status=WARNING,
+                text=_("%(crm)s plays MP3 by https only, and is given Evrotel's own addresses"),
+                fix=_("Unless Evrotel's host has MP3 by https: connector connection set %(name)s recordings_mode=keep"),
+                values={"crm": connection.description.title, "name": connection.name},
+            )
+        ]
+    if mode != "keep":
         return []
     store = deployment.store
     try:

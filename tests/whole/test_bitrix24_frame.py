@@ -10,10 +10,14 @@ from datetime import timedelta
 
 import pytest
 import requests
+from sqlalchemy import select
 
 from connector.calls.people import refresh
 from connector.frame import passes
+from connector.models import Call
+from connector.recordings.listening import plays_of
 from tests.emulators.bitrix24 import Bitrix24
+from tests.emulators.evrotel import Recordings
 from tests.running import wait_for
 from tests.served import Served
 
@@ -191,3 +195,33 @@ def test_setting_up_at_a_new_address_is_repeated_until_it_is_done(served: Served
         f"http://127.0.0.2:{served.port}/bitrix24/acme/events"
     }
     assert "aria-current" in served.open("app").text  # the calls: there is nothing more to set up
+
+
+def test_employees_hear_their_recordings_and_are_written_down(
+    served: Served, portal: Bitrix24, recordings: Recordings
+) -> None:
+    content = recordings.add("/wav/1.wav")
+    evrotel = served.transmitter()
+    start = evrotel.start("0501111111", "101")
+    evrotel.end(start.callid, billsec="3", recfile="/wav/1.wav")
+    wait_for(lambda: any(call.records_attached for call in portal.finished_calls()))
+    page = served.open("app", user_id=2)
+    [address] = re.findall(r'<audio[^>]* src="(/listen/[^"]+)"', page.text)
+    answer = requests.get(served.url + address, headers={"Range": "bytes=0-99"}, timeout=30)
+    assert (answer.status_code, answer.content) == (206, content[:100])
+    [call] = _calls(served)
+    [play] = plays_of(served.deployment.database, call)
+    user = portal.account.users[2]
+    assert play.way == "frame"
+    assert {user.name, user.last_name} <= set(play.listener.split())
+    token = address.removeprefix("/listen/").removesuffix(".wav")
+    assert requests.get(f"{served.url}/listen/x{token}.wav", timeout=30).status_code == 404
+
+    served.set(recordings_for="admin")
+    assert "<audio" not in served.open("app", user_id=2).text
+    assert "<audio" in served.open("app", user_id=1).text
+
+
+def _calls(served: Served) -> list[str]:
+    with served.deployment.database.read() as db:
+        return list(db.execute(select(Call.id)).scalars())

@@ -19,7 +19,9 @@ from flask.testing import FlaskClient
 from connector.db import now
 from connector.deployment import Deployment
 from connector.recordings import files, jobs, links, making, serving
+from connector.recordings.content import read_recording
 from connector.recordings.forgetting import purge_number
+from crm_adapters.errors import Refused, TryAgain
 from crm_adapters.registry import DESCRIPTIONS
 from migrations import schema
 from tests.conftest import make_settings
@@ -272,3 +274,30 @@ def test_who_dies_leaves_nothing_that_is_half(tmp_path: Path, host: Recordings, 
     with here.store.open(recording.path) as file:
         assert soundfile.info(io.BytesIO(file.read())).duration == pytest.approx(20, abs=0.1)
     here.database.dispose()
+
+
+# --- For a CRM that can't fetch our link ------------------------------------------------------------------------
+
+
+def test_large_content_goes_to_a_crm_as_mp3(
+    deployment: Deployment, host: Recordings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = host.add(RECFILE, wav())
+    call_id = add_recording(deployment, add_connection(deployment, evrotel_recordings_url=host.url))
+    with pytest.raises(TryAgain):
+        read_recording(deployment, call_id)
+    fetch_due(deployment)
+    assert read_recording(deployment, call_id) == original
+    monkeypatch.setattr("connector.recordings.content.LARGE_CONTENT", 1000)
+    monkeypatch.setattr(serving, "MP3_SECONDS", 0.0)
+    with pytest.raises(TryAgain):
+        read_recording(deployment, call_id)
+    fetch_due(deployment)
+    sent = read_recording(deployment, call_id)
+    assert soundfile.info(io.BytesIO(sent)).format == "MP3"
+    monkeypatch.setattr("connector.recordings.content.MOST_CONTENT", 1000)
+    with pytest.raises(Refused, match="PUBLIC_URL"):
+        read_recording(deployment, call_id)
+    purge_number(deployment, "+380987858227")
+    with pytest.raises(Refused, match="no longer there"):
+        read_recording(deployment, call_id)

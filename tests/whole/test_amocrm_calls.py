@@ -109,10 +109,10 @@ def test_a_card_that_would_come_late_is_not_shown(
     time.sleep(1)
     amo.come_up()
     wait_for(lambda: not account.pending())
+    assert amo.popups == []
     for _ in range(3):
         account.play(CLIENT, LINE)
     wait_for(lambda: len(amo.calls) == 3)
-    assert amo.popups == []
     assert len(amo.asked("GET", "/api/v4/contacts")) == 1
 
 

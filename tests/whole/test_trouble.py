@@ -70,28 +70,26 @@ def test_a_portal_that_is_down_costs_no_call(running: Installation, portal: Bitr
     assert not any(call.show for call in portal.calls)
 
 
-@on_sqlite
-def test_a_slow_portal_is_not_waited_for(running: Installation, portal: Bitrix24, recordings: Recordings) -> None:
+def test_a_slow_portal_is_not_waited_for(served: Served, portal: Bitrix24, recordings: Recordings) -> None:
     with portal.faults.slow(4, method=REGISTER, times=1):
-        start = play(running.transmitter(), recordings, 1)
+        start = play(served.transmitter(), recordings, 1)
     assert START_SECONDS - 0.5 < start.seconds < START_SECONDS + 1
     assert_each_once(portal, 1)
     [call] = portal.calls
     assert start.callid != call.call_id
 
 
-@on_sqlite
 @pytest.mark.parametrize("method", [REGISTER, FINISH, ATTACH])
 @pytest.mark.parametrize("fault", ["html_502", "reset_before", "reset_after", "slow_lost"])
 def test_an_unclear_failure_is_made_good_without_a_double(
-    running: Installation, portal: Bitrix24, recordings: Recordings, method: str, fault: str
+    served: Served, portal: Bitrix24, recordings: Recordings, method: str, fault: str
 ) -> None:
     if fault == "slow_lost":
         portal.faults.slow(0.2, effect=True, method=method, times=1)
         portal.faults.reset_after(method=method, times=1)
     else:
         getattr(portal.faults, fault)(method=method, times=1)
-    play(running.transmitter(), recordings, 1)
+    play(served.transmitter(), recordings, 1)
     assert_each_once(portal, 1)
 
 

@@ -145,3 +145,8 @@ def deployment(make_deployment: MakeDeployment) -> Deployment:
 
 def _with_driver(url: str) -> str:
     return url.replace("postgresql://", "postgresql+psycopg://", 1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest ones first: whoever is done early has short ones left to take, and nobody waits for the last."""
+    items.sort(key=lambda item: item.get_closest_marker("processes") is None)

@@ -26,7 +26,7 @@ function keep(key, value) {
   }
 }
 
-for (const player of document.querySelectorAll("[data-player]")) {
+for (const player of document.querySelectorAll(".player")) {
   const audio = player.querySelector("audio");
   const toggle = player.querySelector("[data-toggle]");
   const place = player.querySelector("input[type=range]");
@@ -50,7 +50,7 @@ for (const player of document.querySelectorAll("[data-player]")) {
     heard.setAttribute("width", String(whole ? (width * now) / whole : 0));
     time.textContent = `${clock(now)} / ${clock(whole)}`;
     player.classList.toggle("playing", !audio.paused);
-    toggle.setAttribute("aria-label", audio.paused ? toggle.dataset.play : toggle.dataset.pause);
+    toggle.setAttribute("aria-label", audio.paused ? toggle.dataset.start : toggle.dataset.pause);
   };
 
   const playOrPause = async () => {

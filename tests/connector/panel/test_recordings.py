@@ -181,7 +181,7 @@ def test_a_missing_recording_says_why_and_is_looked_for_again(
 
 def test_the_waveform_is_drawn_for_each_channel(admin: FlaskClient, call: str) -> None:
     shown = page(admin, call)
-    [path, again] = re.findall(r'<path class="wave-\w+" d="([^"]+)"', shown)
+    [path, again] = re.findall(r'<path class="waveform-\w+" d="([^"]+)"', shown)
     assert path == again
     assert path.count("M") == 240
     assert 'viewBox="0 0 240 40"' in shown

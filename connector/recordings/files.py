@@ -56,7 +56,7 @@ def bring(
     Whatever the mode, it is fetched whole once: a CRM is told of no half file, but see `fetch` for `settled_size`.
     Raises OSError where the store is away.
     """
-    with incoming(deployment.store) as folder:
+    with incoming(deployment.store, call_id) as folder:
         came = ask(deployment, connection, recfile, folder / "came", settled_size=settled_size)
         if not isinstance(came, Fetched):
             return came
@@ -99,7 +99,7 @@ def bring_again(deployment: Deployment, recording: Row[Any] | Recording, seconds
     connection = deployment.connections.by_id(recording.connection_id)
     if connection is None or recording.path is None:
         raise OSError("its connection was removed")
-    with incoming(deployment.store) as folder:
+    with incoming(deployment.store, recording.call_id) as folder:
         made = as_served(deployment, connection, recording, folder, seconds=seconds, patience=patience)
         deployment.store.keep(recording.path, made.path, made.content_type)
     with deployment.database.write() as db:

@@ -14,7 +14,7 @@ from connector.calls.numbers import normal_number
 from connector.db import Database, now
 from connector.deployment import Deployment
 from connector.models import Call, Delivery, DeliveryKind, DeliveryState, Recording, RecordingState
-from connector.recordings.stores import Store, clear_incoming
+from connector.recordings.stores import Store, clear_incoming, forget_incoming
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +54,7 @@ def purge_number(deployment: Deployment, number: str) -> Forgotten:
     clear_incoming(deployment.store)
     deleted, left = [], []
     for row in forgotten:
+        forget_incoming(deployment.store, row.call_id)
         try:
             delete_files(deployment.store, row)
         except OSError as error:

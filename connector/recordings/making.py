@@ -71,7 +71,7 @@ def make_wanted_mp3(deployment: Deployment, call_id: str, owner: str) -> None:
 
 
 def _made(deployment: Deployment, row: Row[Any]) -> dict[str, Any]:
-    with incoming(deployment.store) as folder:
+    with incoming(deployment.store, row.call_id) as folder:
         original = folder / "original"
         try:
             copy_out(deployment.store, row.path, original)

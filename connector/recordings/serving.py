@@ -195,7 +195,7 @@ def _passed_on(deployment: Deployment, connection: Connection, recording: Row[An
 
 def _converted(deployment: Deployment, connection: Connection, recording: Row[Any]) -> Playable:
     """Fetched and made into MP3 for this one answer, since nothing of it may be kept."""
-    with listening(deployment), incoming(deployment.store) as folder:
+    with listening(deployment), incoming(deployment.store, recording.call_id) as folder:
         made = as_served(
             deployment,
             connection,

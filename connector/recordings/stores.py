@@ -135,10 +135,10 @@ def keeps_nothing(settings: Settings) -> bool:
 
 
 @contextmanager
-def incoming(store: Store) -> Iterator[Path]:
+def incoming(store: Store, call_id: str) -> Iterator[Path]:
     """A folder for the files of one job, gone with what is left in it when the job ends."""
     make_private(store.incoming)
-    with tempfile.TemporaryDirectory(dir=store.incoming, ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(prefix=f"{call_id}-", dir=store.incoming, ignore_cleanup_errors=True) as folder:
         yield Path(folder)
 
 
@@ -148,6 +148,12 @@ def clear_incoming(store: Store) -> None:
     for path in store.incoming.iterdir() if store.incoming.is_dir() else ():
         if path.stat().st_mtime < before:
             shutil.rmtree(path, ignore_errors=True)
+
+
+def forget_incoming(store: Store, call_id: str) -> None:
+    """Deletes what a job for this call has here, or one that was killed has left."""
+    for path in store.incoming.glob(f"{call_id}-*"):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def copy_out(store: Store, key: str, target: Path) -> None:

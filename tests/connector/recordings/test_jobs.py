@@ -211,9 +211,13 @@ def test_a_person_is_forgotten_wherever_their_recordings_are(deployment: Deploym
     coming = add_recording(deployment, connection)
     [job] = jobs.claim_due(deployment.database, "worker")
     path = deployment.settings.instance / recording_of(deployment, kept).path
+    half = deployment.store.incoming / f"{coming}-0a1b" / "came"  # a worker was killed
+    half.parent.mkdir(parents=True)
+    half.write_bytes(b"RIFF")
     assert purge_number(deployment, "067 000 00 00").count == 0
     assert path.exists()
     assert purge_number(deployment, "098 785 82 27").count == 2
+    assert not half.exists()
     jobs.work_one(deployment, job)
     assert list(path.parent.parent.glob("**/*.wav")) == []
     for call_id in (kept, coming):

@@ -333,10 +333,10 @@ class Recording(Base):
     """A call's recording: where it lies at Evrotel's, what we keep of it, and the link that CRMs were given.
 
     `path` is its key in the store (recordings/stores.py), None where it is asked from Evrotel each time; `content_type`
-    and `size` (bytes) are of what the link serves, `source_type` of what Evrotel has. `milliseconds` and `waveform`
-    (recordings/audio.py) are None where it can't be decoded. `as_mp3`: not every browser plays it, so links are given
-    to its MP3. `mp3_path`, `mp3_size`: the MP3 that was made beside it, `mp3_due_at`: it is to be made, because
-    somebody asked, `mp3_error`: why it can't.
+    and `size` (bytes; of what is there so far, while it is waited for) are of what the link serves, `source_type` of
+    what Evrotel has. `milliseconds` and `waveform` (recordings/audio.py) are None where it can't be decoded.
+    `as_mp3`: not every browser plays it, so links are given to its MP3. `mp3_path`, `mp3_size`: the MP3 that was made
+    beside it, `mp3_due_at`: it is to be made, because somebody asked, `mp3_error`: why it can't.
     The link is derived from `link_nonce` and SECRET_KEY (recordings/links.py); `revoked_at` withdraws it.
     """
 

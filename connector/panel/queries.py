@@ -242,8 +242,6 @@ _RECORDING = (
     Recording.as_mp3,
     Recording.milliseconds,
     Recording.waveform,
-    Recording.size,
-    Recording.path,
     Recording.attempts,
     Recording.due_at,
     Recording.revoked_at,

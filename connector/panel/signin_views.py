@@ -120,7 +120,7 @@ def change_password() -> Answer:
 @locked_by(Lock.SETUP_TOKEN)
 def set_up_page() -> Answer:
     _only_before_set_up()
-    return render_template("panel/setup.html", form=SetUpForm(), keeps_nothing=keeps_nothing(deployment().settings))
+    return _set_up_page(SetUpForm())
 
 
 @blueprint.post("/setup")
@@ -129,23 +129,27 @@ def set_up() -> Answer:
     expected = _only_before_set_up()
     form, database = SetUpForm(), deployment().database
     if not form.validate_on_submit():
-        return render_template("panel/setup.html", form=form), 400
+        return _set_up_page(form), 400
     try:
         throttle.begin(database, [throttle.address_key(request.remote_addr, "setup")])
     except throttle.Blocked as blocked:
         return _blocked("panel/setup.html", blocked, form=form)
     if not same(form.token.data, expected):
         form.token.errors = [gettext("This is not the set-up token.")]
-        return render_template("panel/setup.html", form=form), 403
+        return _set_up_page(form), 403
     try:
         user_id = signin.create_first_user(database, form.name.data, form.password.data)
     except ValueError as error:
         form.name.errors = [str(error)]
-        return render_template("panel/setup.html", form=form), 400
+        return _set_up_page(form), 400
     if user_id is None:
         abort(404)
     sign_in(user_id, by_link=False)
     return redirect(url_for("connections.connections_page"))
+
+
+def _set_up_page(form: SetUpForm) -> str:
+    return render_template("panel/setup.html", form=form, keeps_nothing=keeps_nothing(deployment().settings))
 
 
 @blueprint.post("/language")

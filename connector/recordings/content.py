@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from sqlalchemy import select
+from contextlib import closing
 
 from connector.deployment import Deployment
 from connector.models import Recording
-from connector.recordings.links import MPEG
-from connector.recordings.serving import Later, Nowhere, playable
+from connector.recordings.links import MPEG, recording_row
+from connector.recordings.serving import Later, Nowhere, Playable, playable
 from crm_adapters.errors import Refused, TryAgain
 
 MOST_CONTENT = 30 * 1024 * 1024
@@ -25,8 +23,7 @@ def sent_as_mp3(content_type: str | None, size: int | None, as_mp3: bool | None)
 
 def read_recording(deployment: Deployment, call_id: str) -> bytes:
     """The whole file. Raises TryAgain where it can't be had at the moment, Refused where it is too large."""
-    with deployment.database.read() as db:
-        recording = db.execute(select(Recording.__table__).where(Recording.call_id == call_id)).one_or_none()
+    recording = recording_row(deployment, Recording.call_id == call_id)
     connection = deployment.connections.by_id(recording.connection_id) if recording else None
     if recording is None or connection is None:
         raise TryAgain("the recording can't be read at the moment")
@@ -34,15 +31,15 @@ def read_recording(deployment: Deployment, call_id: str) -> bytes:
     try:
         return _content(playable(deployment, connection, recording, mp3=mp3))
     except Nowhere:
-        raise Refused("the recording is no longer there, or can't be made into MP3 and is too large as it is") from None
+        raise Refused("the recording is no longer there") from None
     except (Later, OSError) as error:
         raise TryAgain(f"the recording can't be read at the moment: {error}") from error
 
 
-def _content(found: Any) -> bytes:
+def _content(found: Playable) -> bytes:
     if found.size > MOST_CONTENT:
         found.close()
         raise Refused("the recording is too large to be sent as a file: the CRM has to reach PUBLIC_URL for its link")
-    with found.open(0, found.size) as file:
+    with closing(found.open(0, found.size)) as file:
         pieces = iter(lambda: file.read(1 << 20), b"")
         return b"".join(pieces)

@@ -6,7 +6,7 @@ import logging
 import time
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import update
 
 from connector.db import now
 from connector.deployment import Deployment
@@ -14,7 +14,7 @@ from connector.log import about
 from connector.models import Recording, RecordingState
 from connector.recordings.fetch import FETCH_SECONDS, Fetched
 from connector.recordings.files import bring_again, key_of, to_mp3
-from connector.recordings.links import MPEG
+from connector.recordings.links import MPEG, recording_row
 from connector.recordings.stores import copy_out, incoming
 
 log = logging.getLogger(__name__)
@@ -22,12 +22,12 @@ log = logging.getLogger(__name__)
 _LOOKING_SECONDS = 0.2
 
 
-def wanted_mp3(deployment: Deployment, call_id: str, patience: float) -> Row[Any] | None:
+def wanted_mp3(deployment: Deployment, call_id: str, patience: float) -> Any:
     """The recording's row once its MP3 is there, or can't be made; None where that takes longer than `patience` s."""
     deadline = time.monotonic() + patience
     order_mp3(deployment, call_id)
     while True:
-        row = _row(deployment, call_id)
+        row = recording_row(deployment, Recording.call_id == call_id)
         if row is None or row.state != RecordingState.READY or row.mp3_path or row.mp3_error:
             return row
         if time.monotonic() >= deadline:
@@ -38,7 +38,7 @@ def wanted_mp3(deployment: Deployment, call_id: str, patience: float) -> Row[Any
 def order_mp3(deployment: Deployment, call_id: str) -> None:
     """Has a worker make the MP3, unless it is there or on its way."""
     with deployment.database.write() as db:
-        db.execute(
+        ordered = db.execute(
             update(Recording)
             .where(
                 Recording.call_id == call_id,
@@ -49,41 +49,57 @@ def order_mp3(deployment: Deployment, call_id: str) -> None:
             )
             .values(mp3_due_at=now())
         )
-        deployment.database.wake_workers(db)
+        if ordered.rowcount:
+            deployment.database.wake_workers(db)
 
 
 def make_wanted_mp3(deployment: Deployment, call_id: str, owner: str) -> None:
-    """Makes the MP3 of a claimed recording and settles that. Raises nothing of the store's."""
-    row = _row(deployment, call_id)
+    """Makes the MP3 of a claimed recording and settles that, whatever becomes of it."""
+    row = recording_row(deployment, Recording.call_id == call_id)
     if row is None or row.path is None or row.state != RecordingState.READY:
         _settle(deployment, call_id, owner, {"mp3_due_at": None})
         return
-    changes: dict[str, Any]
+    changes: dict[str, Any] = {"mp3_due_at": None}  # where it fails: whoever still waits for it asks again
     try:
-        changes = _made(deployment, row)
+        size = make_mp3(deployment, row, FETCH_SECONDS)
+        if size is None:
+            changes["mp3_error"] = "it can't be decoded"
+        else:
+            changes |= {"mp3_path": mp3_key(row), "mp3_size": size}
     except OSError as error:
         log.warning("an MP3 could not be made: %s", error, extra=about(call_id))
-        changes = {"mp3_due_at": None}  # whoever still waits for it asks again
-    if not _settle(deployment, call_id, owner, changes) and changes.get("mp3_path"):
-        current = _row(deployment, call_id)
+    except Exception:  # a recording that nobody foresaw must not be tried for ever
+        log.exception("an MP3 could not be made", extra=about(call_id))
+    if not _settle(deployment, call_id, owner, changes) and "mp3_path" in changes:
+        current = recording_row(deployment, Recording.call_id == call_id)
         if current is None or current.state == RecordingState.FORGOTTEN:
             deployment.store.delete(changes["mp3_path"])  # forgotten meanwhile
 
 
-def _made(deployment: Deployment, row: Row[Any]) -> dict[str, Any]:
-    with incoming(deployment.store, row.call_id) as folder:
+def make_mp3(deployment: Deployment, recording: Any, seconds: float, patience: float | None = None) -> int | None:
+    """Makes the MP3 of a kept recording and keeps it beside it; its size, None where it can't be decoded.
+
+    The original is fetched again within `seconds` where it is lost. Raises OSError, also where no turn to make it came
+    within `patience` seconds.
+    """
+    with incoming(deployment.store, recording.call_id) as folder:
         original = folder / "original"
         try:
-            copy_out(deployment.store, row.path, original)
+            copy_out(deployment.store, recording.path, original)
         except FileNotFoundError:
-            bring_again(deployment, row, FETCH_SECONDS, FETCH_SECONDS)
-            copy_out(deployment.store, row.path, original)
-        made = to_mp3(row.call_id, Fetched(path=original, content_type=row.content_type, size=row.size))
+            bring_again(deployment, recording, seconds, seconds)
+            copy_out(deployment.store, recording.path, original)
+        came = Fetched(path=original, content_type=recording.content_type, size=recording.size)
+        made = to_mp3(recording.call_id, came, patience=patience)
         if made is None:
-            return {"mp3_due_at": None, "mp3_error": "it can't be decoded"}
-        key = key_of(row.connection_id, row.call_id, MPEG)
-        deployment.store.keep(key, made.path, MPEG)
-        return {"mp3_path": key, "mp3_size": made.size, "mp3_due_at": None, "mp3_error": None}
+            return None
+        deployment.store.keep(mp3_key(recording), made.path, MPEG)
+        return made.size
+
+
+def mp3_key(recording: Any) -> str:
+    """Where the MP3 beside a recording is kept."""
+    return key_of(recording.connection_id, recording.call_id, MPEG)
 
 
 def _settle(deployment: Deployment, call_id: str, owner: str, changes: dict[str, Any]) -> bool:
@@ -94,8 +110,3 @@ def _settle(deployment: Deployment, call_id: str, owner: str, changes: dict[str,
             .values(owner=None, leased_until=None, **changes)
         )
     return bool(settled.rowcount)
-
-
-def _row(deployment: Deployment, call_id: str) -> Row[Any] | None:
-    with deployment.database.read() as db:
-        return db.execute(select(Recording.__table__).where(Recording.call_id == call_id)).one_or_none()

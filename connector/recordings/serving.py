@@ -22,7 +22,7 @@ from connector.deployment import Deployment
 from connector.models import RecordingState
 from connector.recordings.files import as_served, bring_again
 from connector.recordings.links import EXTENSIONS, MPEG
-from connector.recordings.making import wanted_mp3
+from connector.recordings.making import make_mp3, wanted_mp3
 from connector.recordings.proxy import listening, pass_on
 from connector.recordings.stores import incoming
 
@@ -74,25 +74,9 @@ def playable(deployment: Deployment, connection: Connection, recording: Row[Any]
         # Of rows from before its type was kept it is what it was served as.
         converted = as_mp3 or (recording.source_type or recording.content_type) != recording.content_type
         return (_converted if converted else _passed_on)(deployment, connection, recording)
-    if not as_mp3:
-        return Playable(
-            content_type=recording.content_type,
-            size=recording.size,
-            etag=f"{recording.call_id}-{recording.size}",
-            open=lambda begin, end: _kept(deployment, recording, begin, end),
-        )
-    row = wanted_mp3(deployment, recording.call_id, MP3_SECONDS)
-    if row is None:
-        raise Later(3)
-    if row.mp3_path is None:
-        raise Nowhere
-    key = row.mp3_path
-    return Playable(
-        content_type=MPEG,
-        size=row.mp3_size,
-        etag=f"{row.call_id}-mp3-{row.mp3_size}",
-        open=lambda begin, end: deployment.store.open(key, begin, end),
-    )
+    if not as_mp3 or recording.mp3_error:  # what can't be made into MP3 may play as it is, and can be saved
+        return _kept_as_it_is(deployment, recording)
+    return _kept_as_mp3(deployment, recording)
 
 
 def answer(found: Playable, *, filename: str, created_at: datetime, attached: bool = False) -> Response:
@@ -168,20 +152,55 @@ def _cut(why: object) -> ConnectionResetError:
     return ConnectionResetError(errno.ECONNRESET, f"broke off: {why}")
 
 
-def _kept(deployment: Deployment, recording: Row[Any], begin: int, end: int) -> BinaryIO:
-    """From the store; fetched again where a disk was lost."""
+def _kept_as_it_is(deployment: Deployment, recording: Row[Any]) -> Playable:
+    def again() -> int:
+        return bring_again(deployment, recording, ON_DEMAND_SECONDS, TURN_SECONDS)
+
+    return Playable(
+        content_type=recording.content_type,
+        size=recording.size,
+        etag=f"{recording.call_id}-{recording.size}",
+        open=lambda begin, end: _opened(deployment, recording.path, recording.size, again, begin, end),
+    )
+
+
+def _kept_as_mp3(deployment: Deployment, recording: Row[Any]) -> Playable:
+    """The MP3 beside a kept recording, made by a worker when it is first asked for."""
+    row = recording if recording.mp3_path else wanted_mp3(deployment, recording.call_id, MP3_SECONDS)
+    if row is None:
+        raise Later(3)
+    if row.state != RecordingState.READY:
+        raise Nowhere
+    if row.mp3_path is None:
+        return _kept_as_it_is(deployment, row)
+
+    def again() -> int | None:
+        return make_mp3(deployment, row, ON_DEMAND_SECONDS, TURN_SECONDS)
+
+    return Playable(
+        content_type=MPEG,
+        size=row.mp3_size,
+        etag=f"{row.call_id}-mp3-{row.mp3_size}",
+        open=lambda begin, end: _opened(deployment, row.mp3_path, row.mp3_size, again, begin, end),
+    )
+
+
+def _opened(  # noqa: PLR0917 - a file, how to make it anew, and the part
+    deployment: Deployment, key: str, size: int, again: Callable[[], int | None], begin: int, end: int
+) -> BinaryIO:
+    """A part of a kept file, which is made `again` where a disk was lost or it is another machine's."""
     try:
-        return deployment.store.open(recording.path, begin, end)
+        return deployment.store.open(key, begin, end)
     except FileNotFoundError:
         pass
-    with _FETCHING_AGAIN[hash(recording.call_id) % len(_FETCHING_AGAIN)]:
-        try:  # a player asks for several parts at once: perhaps another thread has just fetched it
-            return deployment.store.open(recording.path, begin, end)
+    with _FETCHING_AGAIN[hash(key) % len(_FETCHING_AGAIN)]:
+        try:  # a player asks for several parts at once: perhaps another thread has just made it
+            return deployment.store.open(key, begin, end)
         except FileNotFoundError:
-            size = bring_again(deployment, recording, ON_DEMAND_SECONDS, TURN_SECONDS)
-    if size != recording.size:
+            made = again()
+    if made != size:
         raise OSError("the recording is of another size than before")
-    return deployment.store.open(recording.path, begin, end)
+    return deployment.store.open(key, begin, end)
 
 
 def _passed_on(deployment: Deployment, connection: Connection, recording: Row[Any]) -> Playable:

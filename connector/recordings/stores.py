@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import import_module
@@ -158,5 +158,5 @@ def forget_incoming(store: Store, call_id: str) -> None:
 
 def copy_out(store: Store, key: str, target: Path) -> None:
     """Copies a stored file to this machine, for programs that need a whole one. Raises as the store does."""
-    with store.open(key) as source, target.open("xb") as file:
+    with closing(store.open(key)) as source, target.open("xb") as file:
         shutil.copyfileobj(source, file, 1 << 20)

@@ -11,6 +11,8 @@ from flask.testing import FlaskClient
 
 from connector.deployment import Deployment
 from connector.recordings import proxy
+from connector.recordings.content import read_recording
+from connector.recordings.links import call_of
 from tests.connector.recordings.doors import fetch_due, get
 from tests.connector.recordings.rows import RECFILE, add_connection, add_recording, path_of, recording_of
 from tests.connector.recordings.test_mp3 import SECONDS, wav
@@ -98,6 +100,11 @@ def test_only_so_many_wait_for_evrotel(deployment: Deployment, client: FlaskClie
     deployment.proxied.leave()
     for _ in range(3):  # each gives its place back
         assert get(client, path).status_code == 200
+
+
+def test_a_crm_that_cannot_reach_us_gets_the_content(deployment: Deployment, path: str, content: bytes) -> None:
+    found = call_of(deployment, path.removeprefix("/recordings/").removesuffix(".wav"))
+    assert read_recording(deployment, found.call_id) == content
 
 
 def test_its_mp3_is_made_for_who_asks_and_not_kept(client: FlaskClient, path: str) -> None:

@@ -174,30 +174,66 @@ def test_an_mp3_of_evrotel_s_is_served_as_it_is(deployment: Deployment, client: 
 def test_what_cannot_be_decoded_is_kept_as_it_came(
     deployment: Deployment, client: FlaskClient, host: Recordings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It can be saved, and some player may know it; as MP3 there is none."""
+    """At the link that the CRM has, too, with its own content type: some players may know it, and it can be saved."""
     content = host.add(RECFILE, strange_wav())
     call_id = add_recording(deployment, add_connection(deployment, evrotel_recordings_url=host.url))
     given = path_of(deployment, call_id)
     with caplog.at_level(logging.WARNING, "connector.recordings"):
         fetch_due(deployment)
-    [warning] = caplog.records
+    warning = caplog.records[0]
     assert "can't be made into MP3" in warning.getMessage()
     assert call_id in str(warning.__dict__)
+    making.order_mp3(deployment, call_id)
+    fetch_due(deployment)
     later = path_of(deployment, call_id)
     assert (given[-4:], later[-4:]) == (".mp3", ".wav")
-    answer = get(client, later)
-    assert (answer.headers["Content-Type"], answer.data) == ("audio/wav", content)
+    for link in (given, later):
+        answer = get(client, link)
+        assert (answer.headers["Content-Type"], answer.data) == ("audio/wav", content)
     assert recording_of(deployment, call_id).milliseconds is None
 
 
-def test_what_cannot_be_decoded_has_no_mp3(deployment: Deployment, client: FlaskClient, host: Recordings) -> None:
-    host.add(RECFILE, strange_wav())
+def test_an_mp3_that_this_machine_has_not_is_made_here_too(
+    deployment: Deployment, client: FlaskClient, host: Recordings
+) -> None:
+    """A dyno's disk is its own, and is lost: the worker's MP3 is not the web server's."""
+    host.add(RECFILE, wav("GSM610"))
+    call_id = add_recording(deployment, add_connection(deployment, evrotel_recordings_url=host.url))
+    fetch_due(deployment)
+    link = path_of(deployment, call_id)
+    before = get(client, link)
+    for each in list(deployment.store.stored()):
+        deployment.store.delete(each.key)
+    again = get(client, link)
+    assert (again.status_code, again.data, again.headers["ETag"]) == (200, before.data, before.headers["ETag"])
+    assert recording_of(deployment, call_id).mp3_due_at is None
+
+
+def test_an_mp3_that_is_there_costs_no_write(
+    deployment: Deployment, client: FlaskClient, host: Recordings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.add(RECFILE, wav("GSM610"))
+    call_id = add_recording(deployment, add_connection(deployment, evrotel_recordings_url=host.url))
+    fetch_due(deployment)
+    monkeypatch.setattr(deployment.database, "write", None)
+    assert get(client, path_of(deployment, call_id)).status_code == 200
+
+
+def test_a_bug_in_making_an_mp3_is_not_met_for_ever(
+    deployment: Deployment, host: Recordings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.add(RECFILE, wav())
     call_id = add_recording(deployment, add_connection(deployment, evrotel_recordings_url=host.url))
     fetch_due(deployment)
     making.order_mp3(deployment, call_id)
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("unforeseen")
+
+    monkeypatch.setattr(making, "to_mp3", fail)
     fetch_due(deployment)
-    assert get(client, path_of(deployment, call_id).replace(".wav", ".mp3")).status_code == 404
-    assert get(client, path_of(deployment, call_id)).status_code == 200
+    recording = recording_of(deployment, call_id)
+    assert (recording.mp3_due_at, recording.owner, recording.state) == (None, None, "ready")
 
 
 @pytest.mark.usefixtures("mp3_only")

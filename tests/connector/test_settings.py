@@ -71,6 +71,13 @@ def test_nothing_set_is_a_start_on_one_machine(read: ReadFrom, tmp_path: Path) -
         ("LOG_FORMAT", "xml", "one of text, json"),
         ("RETENTION_DAYS", "0", "days from 1 to 36500"),
         ("RETENTION_DAYS", "forever", "should be|integer"),
+        ("RECORDINGS_URL", "s3://", "s3://BUCKET/PREFIX, or a folder"),
+        ("RECORDINGS_URL", "s3://b", "s3://BUCKET/PREFIX, or a folder"),
+        ("RECORDINGS_URL", "s3://bucket?endpoint=none", "s3://BUCKET/PREFIX, or a folder"),
+        ("RECORDINGS_URL", "s3://bucket?key=secret", "s3://BUCKET/PREFIX, or a folder"),
+        ("RECORDINGS_URL", "https://bucket.example", "s3://BUCKET/PREFIX, or a folder"),
+        ("RECORDINGS_URL", "file://host/folder", "s3://BUCKET/PREFIX, or a folder"),
+        ("RECORDINGS_URL", "/dev/null/folder", "a folder that can be made"),
         ("EVROTEL_API_URL", "callme.sipiko.net", "a web address"),
         ("EVROTEL_DIAL_URL", "none", "a web address"),
         ("BITRIX24_OAUTH_URL", "none", "a web address"),
@@ -85,6 +92,16 @@ def test_a_wrong_value_names_its_variable(read: ReadFrom, name: str, value: str,
         read({name: value})
     assert any(words in str(raised.value) for words in should_be.split("|"))
     assert "secret" not in str(raised.value)
+
+
+def test_recordings_are_kept_where_the_setting_says(read: ReadFrom, tmp_path: Path) -> None:
+    assert read({}).recordings_url == ""
+    there = tmp_path / "my calls"
+    for spelt in (str(there), there.as_uri()):
+        assert read({"RECORDINGS_URL": spelt}).recordings_url == there.as_uri()
+    assert there.is_dir()
+    s3 = "s3://calls/shop?endpoint=https://minio.example.com&region=eu-central-1"
+    assert read({"RECORDINGS_URL": s3}).recordings_url == s3
 
 
 def test_good_values_of_many_kinds(read: ReadFrom) -> None:

@@ -16,7 +16,7 @@ from connector.models import Call as CallRow
 from connector.models import Delivery, DeliveryKind
 from tests.emulators.bitrix24 import Bitrix24
 from tests.emulators.bitrix24.state import Activity, Call
-from tests.emulators.evrotel import WebApps
+from tests.emulators.evrotel import Recordings, WebApps
 from tests.running import wait_for
 from tests.served import Served
 
@@ -291,3 +291,20 @@ def test_what_is_told_beside_a_call_does_not_hold_it_up(served: Served, portal: 
 def test_autodial_numbers_are_nobodys_missing_inner_numbers(served: Served) -> None:
     play(served, CLIENT, "001", "o", disposition="ANSWERED", billsec="5")
     assert [each for each in served.check() if each.name == "unknown-extensions"] == []
+
+
+def test_a_recording_that_is_named_later_is_attached_too_and_once(
+    served: Served, portal: Bitrix24, recordings: Recordings
+) -> None:
+    """As by a second end, or when the call is found in Evrotel's records."""
+    recordings.add("/wav/late.wav")
+    evrotel = served.transmitter()
+    start = evrotel.start("0987858227", "101")
+    evrotel.end(start.callid, billsec="30", disposition="ANSWERED", recfile="NULL")
+    wait_for(portal.finished_calls)
+    for _ in range(2):
+        evrotel.end(start.callid, billsec="30", disposition="ANSWERED", recfile="/wav/late.wav")
+    wait_for(lambda: portal.finished_calls()[0].record)
+    [call] = portal.finished_calls()
+    assert (call.finishes_accepted, call.records_attached) == (1, 1)
+    assert recordings.request_count("/wav/late.wav") == 1

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 
 from connector.app import create_app
 from connector.deployment import Deployment
-from connector.models import Call, Delivery, DeliveryState, InboundEvent
+from connector.models import Call, Delivery, DeliveryState, InboundEvent, Recording, RecordingState
 from tests.connector.commands.conftest import Console
 
 TOKEN = "G7bng65jYk8GF294"
@@ -120,6 +120,26 @@ def test_revoking_a_recordings_link(connector: Console, web: FlaskClient, deploy
     assert call_id is not None
     assert connector("recordings", "revoke", call_id).exit_code == 0
     assert connector("recordings", "revoke", "nobody").exit_code == 1
+
+
+def test_missing_recordings_are_listed_and_looked_for_again(
+    connector: Console, web: FlaskClient, deployment: Deployment
+) -> None:
+    callid = send(web, START)
+    send(web, END | {"callid": callid, "recfile": "http://elsewhere.example/a.wav"})
+    assert connector("recordings", "list", "--missing").stdout == ""
+    with deployment.database.write() as db:
+        db.execute(update(Recording).values(state=RecordingState.MISSING, attempts=33, error="another host"))
+        call_id = db.execute(select(Recording.call_id)).scalar_one()
+    for options in ([], ["--missing"], ["--connection", "acme"]):
+        [line] = connector("recordings", "list", *options).stdout.splitlines()
+        assert line.split(maxsplit=3)[::2] == [call_id, "missing"]
+        assert line.endswith("another host")
+    result = connector("recordings", "retry", call_id)
+    assert (result.exit_code, result.stdout) == (0, "Looking again for 1\n")
+    with deployment.database.read() as db:
+        assert db.execute(select(Recording.state, Recording.attempts)).one() == ("pending", 0)
+    assert connector("recordings", "retry", "nobody").exit_code == 1
 
 
 def test_purging_a_persons_recordings(connector: Console, web: FlaskClient) -> None:

@@ -178,6 +178,18 @@ def test_the_first_admin_needs_the_set_up_token_and_nobody_before(make_deploymen
     assert client.get("/setup").status_code == 404
 
 
+@pytest.mark.parametrize(("url", "told"), [("", True), ("s3://calls/shop", False), ("file:///srv/calls", True)])
+def test_the_set_up_says_that_a_dynos_disk_is_not_kept(
+    make_deployment: MakeDeployment, url: str, *, told: bool
+) -> None:
+    settings = {"environment": {"SETUP_TOKEN": "let-me-set-up"}, "disk_is_kept": False, "recordings_url": url}
+    deployment = make_deployment(**settings)
+    client = create_app(deployment.settings, deployment).test_client()
+    page = client.get("/setup", headers={"Accept-Language": "en"}).get_data(as_text=True)
+    assert ("empties its disk at each restart" in page) is told
+    assert ("RECORDINGS_URL=s3://" in page and "recordings_mode=proxy" in page) is told
+
+
 def test_without_a_set_up_token_there_is_no_set_up(app: Flask) -> None:
     assert app.test_client().get("/setup").status_code == 404
 

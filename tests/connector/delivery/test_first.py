@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -51,6 +52,8 @@ def test_the_crm_s_id_is_the_answer(stage: Stage) -> None:
 
 def test_50_identical_starts_register_once_and_are_answered_alike(stage: Stage) -> None:
     stage.crm.before = lambda: time.sleep(0.1)
+    patient = dataclasses.replace(stage.deployment.settings, start_answer_seconds=20.0)  # a busy machine is no slow CRM
+    stage.deployment.settings = patient
     with ThreadPoolExecutor(50) as pool:
         answers = {answer[:2] for answer in pool.map(lambda _: ring(stage), range(50))}
     [call] = calls(stage.deployment)

@@ -1,10 +1,18 @@
-"""Evrotel's HTTP API: has it dial. What it answers is documented nowhere; known are a few one-word bodies."""
+"""Evrotel's HTTP API: has it dial, gives it audio files, starts its own list, reads its call records.
+
+The operator's document names the requests and no answer; known are a few one-word bodies of older endpoints (packages
+wearesho-team/evrotel and wearesho-team/yii2-evrotel). What can't be understood is never taken for a yes that matters.
+"""
 
 from __future__ import annotations
 
+import json
+import logging
 import re
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
 from typing import Any
 
@@ -16,10 +24,15 @@ from connector.settings import Settings
 from crm_adapters.events import Disposition
 from crm_adapters.http import BodyTooLarge, DeadlinePassed, read_capped
 
+logger = logging.getLogger(__name__)
+
 CONNECT_SECONDS, CALL_SECONDS = 3.0, 10.0
+MEDIA_SECONDS, RECORDS_SECONDS = 60.0, 30.0
+"""Evrotel fetches an audio file while we wait; a day's records can be long."""
 PLAY_SECONDS = 150.0
 """The call that plays a message answers when it is over."""
 LONGEST_ANSWER, SHOWN = 65536, 300
+LONGEST_RECORDS = 64 * 1024 * 1024
 REFUSALS = frozenset({"bad", "access denied"})
 """Bodies that come with status 200 and mean no (package wearesho-team/evrotel; the operator's own sample receiver)."""
 PLAYED: dict[str, Disposition] = {
@@ -49,11 +62,31 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class DialAnswer:
-    """The verdict and what Evrotel said, shortened; with `disposition` how a played message ended."""
+    """The verdict and what Evrotel said, shortened; with `disposition` how a played message ended, and with
+    `wait_seconds` how long Evrotel wants to be left alone where it was asked too soon."""
 
     verdict: Verdict
     text: str = ""
     disposition: Disposition | None = None
+    wait_seconds: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MediaAnswer:
+    """Whether Evrotel has fetched an audio file; `mediafile` is then the name that it keeps it under."""
+
+    verdict: Verdict
+    text: str = ""
+    mediafile: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordsAnswer:
+    """A day's call records, as they came. `verdict` is not ACCEPTED where there is nothing that could be read."""
+
+    verdict: Verdict
+    text: str = ""
+    rows: Sequence[Any] = field(default_factory=tuple)
 
 
 class EvrotelClient:
@@ -64,35 +97,92 @@ class EvrotelClient:
         self._billcode = connection.get("evrotel_billcode")
         self._headers = {"Authorization": connection.get("evrotel_token")}
 
-    def call(self, extensions: list[str], number: str, routing: str) -> DialAnswer:
+    def call(self, extensions: Sequence[str], number: str, routing: str) -> DialAnswer:
         """Has one of the extensions ring, and the client called when somebody picks up."""
         content = {
             "billcode": self._billcode,
-            "numberA": extensions,
+            "numberA": list(extensions),
             "numberB": dialled_number(number),
             "routing": routing,
         }
-        url = f"{self._settings.evrotel_api_url.rstrip('/')}/webapp/"
-        answer = self._post(url, CALL_SECONDS, json=content)
-        if answer.verdict is Verdict.ACCEPTED and answer.text.lower() in REFUSALS:
-            return DialAnswer(verdict=Verdict.REFUSED, text=answer.text)
-        return answer
+        return self._yes_or_no(self._app("webapp/"), content)
+
+    def start_autodial(self, mediafile: str, chnum: int) -> DialAnswer:
+        """Has a file played to the list of numbers that is kept in Evrotel's own cabinet, `chnum` calls at once."""
+        content = {"billcode": self._billcode, "mediafile": mediafile, "chnum": chnum}
+        return self._yes_or_no(self._app("autodial/"), content)
+
+    def push_media(self, url: str) -> MediaAnswer:
+        """Has Evrotel fetch a WAV (mono, 16 bit, 8000 Hz) from a public address whose path ends in its name."""
+        content = {"billcode": self._billcode, "mediafile": url}
+        answer, _ = self._send("POST", self._app("autodial/media/"), MEDIA_SECONDS, json=content)
+        if answer.verdict is not Verdict.ACCEPTED:
+            return MediaAnswer(verdict=answer.verdict, text=answer.text)
+        saved = re.fullmatch(r"saved:\s*(?P<name>[\w.-]{1,200})", answer.text, re.ASCII)
+        if saved is None:
+            return MediaAnswer(verdict=Verdict.REFUSED, text=answer.text)
+        return MediaAnswer(verdict=Verdict.ACCEPTED, text=answer.text, mediafile=saved["name"])
 
     def play(self, mediafile: str, number: str) -> DialAnswer:
         """Calls one client and plays a file that Evrotel has; answers when that is over."""
         content = {"billcode": self._billcode, "mediafile": mediafile, "nm": dialled_number(number)}
-        answer = self._post(self._settings.evrotel_dial_url, PLAY_SECONDS, data=content)
+        answer, _ = self._send("POST", self._settings.evrotel_dial_url, PLAY_SECONDS, data=content)
         if answer.verdict is not Verdict.ACCEPTED:
             return answer
-        if "timelimit" in answer.text.lower():
-            return DialAnswer(verdict=Verdict.TOO_SOON, text=answer.text)
+        if limit := _TIME_LIMIT.search(answer.text):
+            wait = float(limit["seconds"]) if limit["seconds"] else None
+            return DialAnswer(verdict=Verdict.TOO_SOON, text=answer.text, wait_seconds=wait)
         return DialAnswer(verdict=Verdict.ACCEPTED, text=answer.text, disposition=played(answer.text))
 
-    def _post(self, url: str, seconds: float, **content: Any) -> DialAnswer:
+    def records(self, day: date, *, auto: bool = False) -> RecordsAnswer:
+        """The call records of a day in the PBX's zone; `auto`: those of the autodial."""
+        url = self._app(f"statusers/stat_{self._billcode}{'_auto' if auto else ''}.php")
+        query = {"billcode": self._billcode, "start": day.isoformat()}
+        answer, body = self._send("GET", url, RECORDS_SECONDS, params=query, longest=LONGEST_RECORDS)
+        if answer.verdict is not Verdict.ACCEPTED:
+            return RecordsAnswer(verdict=answer.verdict, text=answer.text)
+        try:
+            rows = json.loads(body)["calls"]
+        except (ValueError, LookupError, TypeError, RecursionError):
+            rows = None
+        if not isinstance(rows, list):
+            return RecordsAnswer(verdict=Verdict.REFUSED, text=answer.text)
+        return RecordsAnswer(verdict=Verdict.ACCEPTED, rows=rows)
+
+    def _app(self, path: str) -> str:
+        return f"{self._settings.evrotel_api_url.rstrip('/')}/{path}"
+
+    def _yes_or_no(self, url: str, content: dict[str, Any]) -> DialAnswer:
+        answer, _ = self._send("POST", url, CALL_SECONDS, json=content)
+        if answer.verdict is Verdict.ACCEPTED and answer.text.lower() in REFUSALS:
+            return DialAnswer(verdict=Verdict.REFUSED, text=answer.text)
+        return answer
+
+    def _send(
+        self, method: str, url: str, seconds: float, *, longest: int = LONGEST_ANSWER, **content: Any
+    ) -> tuple[DialAnswer, bytes]:
+        """One request, kept in the log, which masks secrets and numbers; its verdict, and the whole body."""
+        began = time.monotonic()
+        answer, body = self._exchange(method, url, seconds, longest, content)
+        logger.info(
+            "Evrotel %s %s %s: %s after %.1f s, %s",
+            method,
+            url,
+            content.get("json") or content.get("data") or content.get("params"),
+            answer.verdict,
+            time.monotonic() - began,
+            answer.text[:100],
+        )
+        return answer, body
+
+    def _exchange(
+        self, method: str, url: str, seconds: float, longest: int, content: dict[str, Any]
+    ) -> tuple[DialAnswer, bytes]:
         deadline = time.monotonic() + seconds
         try:
             with direct_session() as session:
-                response = session.post(
+                response = session.request(
+                    method,
                     url,
                     headers=self._headers,
                     timeout=(CONNECT_SECONDS, seconds),
@@ -100,16 +190,19 @@ class EvrotelClient:
                     stream=True,
                     **content,
                 )
-                body = read_capped(response, LONGEST_ANSWER, deadline)
+                body = read_capped(response, longest, deadline)
         except (requests.RequestException, BodyTooLarge, DeadlinePassed) as error:
             verdict = Verdict.UNREACHABLE if _not_sent(error) else Verdict.UNCLEAR
-            return DialAnswer(verdict=verdict, text=type(error).__name__)
-        text = body.decode("utf-8", "replace").strip()
+            return DialAnswer(verdict=verdict, text=type(error).__name__), b""
+        text = body[:LONGEST_ANSWER].decode("utf-8", "replace").strip()
         if response.status_code >= 500:  # a proxy's, perhaps, after Evrotel has taken the request
-            return DialAnswer(verdict=Verdict.UNCLEAR, text=f"{response.status_code} {text}"[:SHOWN])
+            return DialAnswer(verdict=Verdict.UNCLEAR, text=f"{response.status_code} {text}"[:SHOWN]), body
         if response.status_code >= 300:
-            return DialAnswer(verdict=Verdict.REFUSED, text=f"{response.status_code} {text}"[:SHOWN])
-        return DialAnswer(verdict=Verdict.ACCEPTED, text=text[:SHOWN])
+            return DialAnswer(verdict=Verdict.REFUSED, text=f"{response.status_code} {text}"[:SHOWN]), body
+        return DialAnswer(verdict=Verdict.ACCEPTED, text=text[:SHOWN]), body
+
+
+_TIME_LIMIT = re.compile(r"timelimit\s*(?P<seconds>\d{1,5})?", re.IGNORECASE)
 
 
 def played(answer: str) -> Disposition | None:

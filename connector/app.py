@@ -8,7 +8,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from connector import doors, health
-from connector.api import views as api
+from connector.api import setup as api
 from connector.connections.store import NoSuchConnection
 from connector.deployment import EXTENSION, Deployment
 from connector.evrotel import receiver

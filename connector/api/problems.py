@@ -19,14 +19,21 @@ PREFIX = "/api/"
 
 
 def problem(
-    status: int, detail: str = "", *, errors: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
+    status: int,
+    detail: str = "",
+    *,
+    errors: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+    **more: Any,
 ) -> Response:
-    """An error's answer: `type` stays about:blank, whose meaning is the status alone; `errors` by parameter."""
+    """An error's answer: `type` stays about:blank, whose meaning is the status alone; `errors` by parameter, `more`
+    members of that error's own."""
     body: dict[str, Any] = {"type": "about:blank", "title": HTTP_STATUS_CODES.get(status, "Error"), "status": status}
     if detail:
         body["detail"] = detail
     if errors:
         body["errors"] = errors
+    body |= more
     return Response(json.dumps(body), status=status, mimetype=MEDIA_TYPE, headers=dict(headers or {}))
 
 

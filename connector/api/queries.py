@@ -12,14 +12,15 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, RowMapping, Select, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, RowMapping, Select, func, literal, or_, select, tuple_
 from sqlalchemy import Connection as SQLConnection
 
 from connector.calls.numbers import normal_number
 from connector.connections.store import Connection
-from connector.models import Attempt, Call, Delivery, DeliveryState, InboundEvent, Recording
+from connector.models import Attempt, Call, CallState, Delivery, DeliveryState, Dial, InboundEvent, Recording
 from connector.recordings.links import LINK_COLUMNS, given_url
 from connector.settings import Settings
+from crm_adapters.events import Direction, Disposition
 
 _FIRST, _LAST = date(1900, 1, 1), date(2999, 12, 31)
 _CALL_ID = re.compile(r"[0-9a-f]{32}")
@@ -87,7 +88,45 @@ def call(db: SQLConnection, connection: Connection, call_id: str, settings: Sett
     row = db.execute(_calls_of(connection).where(Call.id == call_id)).mappings().one_or_none()
     if row is None:
         return None
-    return _call_json(row, connection, settings) | {"deliveries": _deliveries(db, connection, call_id)}
+    return _call_json(row, connection, settings) | {
+        "dial": _dial(db, connection, call_id),
+        "deliveries": _deliveries(db, connection, call_id),
+    }
+
+
+def stats(db: SQLConnection, connection: Connection, period: Mapping[str, Any]) -> dict[str, Any]:
+    """Numbers of the connection's calls; `period` is a loaded Period. Calls that were only asked for do not count."""
+    which = [Call.connection_id == connection.id, Call.expected.is_(False), *_in_period(connection, period)]
+    columns = (Call.direction, Call.state, Call.disposition)
+    groups = db.execute(
+        select(*columns, func.count().label("found"), func.sum(Call.billsec).label("talk"))
+        .where(*which)
+        .group_by(*columns)
+    ).all()
+    clients = db.execute(select(func.count(Call.client_number.distinct())).where(*which)).scalar_one()
+    by_direction = {direction: _of_direction(direction, groups) for direction in Direction}
+    incoming = by_direction[Direction.INCOMING]
+    answered = incoming["by_disposition"][Disposition.ANSWERED]
+    return {
+        "calls": sum(each["calls"] for each in by_direction.values()),
+        "missed": incoming["calls"] - incoming["open"] - answered,
+        "clients": clients,
+        "incoming": incoming,
+        "outgoing": by_direction[Direction.OUTGOING],
+    }
+
+
+def _of_direction(direction: Direction, groups: Sequence[Any]) -> dict[str, Any]:
+    mine = [row for row in groups if row.direction == direction]
+    ended = {str(each): 0 for each in Disposition} | {
+        row.disposition: row.found for row in mine if row.state == CallState.ENDED
+    }
+    return {
+        "calls": sum(row.found for row in mine),
+        "talk_seconds": sum(row.talk or 0 for row in mine),
+        "by_disposition": ended,
+        "open": sum(row.found for row in mine if row.state == CallState.OPEN),
+    }
 
 
 def failed_deliveries(db: SQLConnection, connection: Connection, call_id: str) -> Sequence[int] | None:
@@ -131,12 +170,18 @@ def _calls_of(connection: Connection) -> Select[Any]:
 
 def _conditions(connection: Connection, wanted: Mapping[str, Any]) -> list[ColumnElement[bool]]:
     conditions = [getattr(Call, key) == wanted[key] for key in ("direction", "disposition") if key in wanted]
+    conditions += _in_period(connection, wanted)
+    if "number" in wanted:
+        conditions.append(Call.client_number == normal_number(wanted["number"], connection.get("phone_region")))
+    return conditions
+
+
+def _in_period(connection: Connection, wanted: Mapping[str, Any]) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
     if "since" in wanted:
         conditions.append(Call.started_at >= instant(wanted["since"], connection.zone, end_of_day=False))
     if "until" in wanted:
         conditions.append(Call.started_at < instant(wanted["until"], connection.zone, end_of_day=True))
-    if "number" in wanted:
-        conditions.append(Call.client_number == normal_number(wanted["number"], connection.get("phone_region")))
     return conditions
 
 
@@ -171,6 +216,15 @@ def _call_json(row: RowMapping, connection: Connection, settings: Settings) -> d
         "state": row["state"],
         "source": row["source"],
     }
+
+
+def _dial(db: SQLConnection, connection: Connection, call_id: str) -> dict[str, Any] | None:
+    """The request that the call was made for, None where nobody asked us for it."""
+    columns = (Dial.state, Dial.origin, Dial.reason, Dial.answer, Dial.asked_by, Dial.extensions, Dial.created_at)
+    row = db.execute(select(*columns).where(Dial.call_id == call_id)).mappings().one_or_none()
+    if row is None:
+        return None
+    return {**row, "asked_at": _text(row["created_at"], connection.zone)}
 
 
 def _deliveries(db: SQLConnection, connection: Connection, call_id: str) -> list[dict[str, Any]]:

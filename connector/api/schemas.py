@@ -6,10 +6,12 @@ import re
 from datetime import date, datetime
 from typing import Any
 
-from marshmallow import INCLUDE, Schema, ValidationError, fields, validate
+from marshmallow import EXCLUDE, INCLUDE, Schema, ValidationError, fields, validate
 
 from connector.api.queries import Place
-from connector.models import CallState, DeliveryKind, DeliveryState
+from connector.calls.numbers import MAX_EXTENSION_DIGITS
+from connector.click_to_call.dialling import MOST_EXTENSIONS
+from connector.models import CallState, DeliveryKind, DeliveryState, DialOrigin, DialState
 from crm_adapters.events import Direction, Disposition
 
 MOST_ITEMS = 200
@@ -62,6 +64,11 @@ def _moment(key: str, description: str) -> Moment:
     return Moment(data_key=key, metadata={"description": description, "anyOf": kinds})
 
 
+def _different(values: list[str]) -> None:
+    if len(set(values)) != len(values):
+        raise ValidationError("should not name the same one twice")
+
+
 def _limit() -> fields.Integer:
     return fields.Integer(load_default=50, validate=validate.Range(1, MOST_ITEMS))
 
@@ -87,6 +94,52 @@ class EventFilter(Schema):
     limit = _limit()
     cursor = Cursor(numbered=True)
     rejected = _choice(("0", "1"), load_default="0", metadata={"description": "1: only the rejected ones"})
+
+
+class Period(Schema):
+    """From when until when; without a bound as far as calls are kept."""
+
+    since = _moment("from", "From then on. Without an offset: in the connection's time zone.")
+    until = _moment("to", "Before then; a date includes that whole day.")
+
+
+class CallWanted(Schema):
+    """A call to be made."""
+
+    to = fields.String(
+        required=True,
+        validate=[validate.Length(1, 80), validate.ContainsNoneOf("\0")],
+        metadata={"description": "The client's number in any spelling", "example": "+380671234567"},
+    )
+    from_ = fields.List(
+        fields.String(
+            validate=validate.Regexp(
+                rf"^[0-9]{{1,{MAX_EXTENSION_DIGITS}}}\Z", error="should be an extension: 1 to 5 digits"
+            )
+        ),
+        data_key="from",
+        attribute="from",
+        required=True,
+        validate=[validate.Length(1, MOST_EXTENSIONS), _different],
+        metadata={"description": "The extensions of which one is to ring", "example": ["101", "102"]},
+    )
+    routing = _choice(
+        ("rand", "inline", "all"),
+        metadata={"description": "How one is picked; without it as the connection's setting says"},
+    )
+
+
+class IdempotencyKey(Schema):
+    """A repeat with the same key and content is answered as the first request, and dials nothing."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    key = fields.String(
+        data_key="Idempotency-Key",
+        validate=[validate.Length(1, 255), validate.Regexp(r"^[\x20-\x7e]*\Z", error="should be ASCII")],
+        metadata={"example": "5f3c9d1e-order-1843"},
+    )
 
 
 class Answer(Schema):
@@ -147,9 +200,30 @@ class DeliverySchema(Answer):
     attempts = fields.List(fields.Nested(AttemptSchema), required=True)
 
 
-class CallWithDeliveries(CallSchema):
-    """One phone call and what the CRM was told of it."""
+class DialSchema(Answer):
+    """The request that a call was made for."""
 
+    state = _choice(DialState, required=True)
+    origin = _choice(DialOrigin, required=True)
+    reason = fields.String(required=True, allow_none=True, metadata={"description": "Why it was not made"})
+    answer = fields.String(required=True, allow_none=True, metadata={"description": "What Evrotel said"})
+    asked_by = fields.String(required=True, allow_none=True)
+    extensions = fields.List(fields.String(), required=True, metadata={"description": "Those that were to ring"})
+    asked_at = _time(required=True)
+
+
+class CallAsked(Answer):
+    """A call is on its way. `state` is `accepted`, or `started` where its start has come already."""
+
+    id = fields.String(required=True, metadata={"description": "The ID of the call to come"})
+    state = _choice(DialState, required=True)
+    call = fields.String(required=True, metadata={"description": "Where the call can be asked for"})
+
+
+class CallWithDeliveries(CallSchema):
+    """One phone call, what the CRM was told of it, and the request that it was made for."""
+
+    dial = fields.Nested(DialSchema, required=True, allow_none=True)
     deliveries = fields.List(fields.Nested(DeliverySchema), required=True)
 
 
@@ -176,6 +250,30 @@ class Retried(Answer):
     """How many deliveries will be tried again."""
 
     retried = fields.Integer(required=True)
+
+
+class DirectionStats(Answer):
+    """Calls of one direction."""
+
+    calls = fields.Integer(required=True)
+    talk_seconds = fields.Integer(required=True)
+    by_disposition = fields.Dict(
+        keys=fields.String(),
+        values=fields.Integer(),
+        required=True,
+        metadata={"description": "Ended calls by disposition, all five of them"},
+    )
+    open = fields.Integer(required=True, metadata={"description": "Calls that go on"})
+
+
+class Stats(Answer):
+    """Numbers of calls that started in the time."""
+
+    calls = fields.Integer(required=True)
+    missed = fields.Integer(required=True, metadata={"description": "Incoming calls that nobody answered"})
+    clients = fields.Integer(required=True, metadata={"description": "Different numbers of clients"})
+    incoming = fields.Nested(DirectionStats, required=True)
+    outgoing = fields.Nested(DirectionStats, required=True)
 
 
 class ProblemSchema(Answer):

@@ -37,7 +37,9 @@ class DialRequest:
     """Whom to call and for whom. `key` is the idempotency key within the connection.
 
     `crm_call_id` is set where the CRM has registered the call by itself. `user_id` is the CRM user whose phone rings
-    first; None: whoever is responsible for the client. `mediafile`: nobody's phone rings, the client hears the file.
+    first; None: whoever is responsible for the client, unless `extensions` are named. `routing` picks among these,
+    empty: as the connection says. `mediafile`: nobody's phone rings, the client hears the file; `campaign_number_id` is
+    then the campaign's number it is a try of. `asked_by` names the person or program, for people to read.
     """
 
     key: str
@@ -47,43 +49,61 @@ class DialRequest:
     crm_call_id: str | None = None
     line: str | None = None
     mediafile: str | None = None
+    extensions: tuple[str, ...] = ()
+    routing: str = ""
+    asked_by: str | None = None
+    campaign_number_id: int | None = None
     notes: dict[str, Any] = field(default_factory=dict)
 
     @property
     def kind(self) -> CallKind:
         if self.mediafile:
             return CallKind.AUTODIAL
-        return CallKind.CALLBACK if self.origin == DialOrigin.CALLBACK else CallKind.NORMAL
+        return CallKind.CALLBACK if self.origin in _WISHES else CallKind.NORMAL
+
+
+_WISHES = frozenset({DialOrigin.CALLBACK, DialOrigin.SITE})
+"""A client asked to be called."""
 
 
 def ask_to_dial(database: Database, connection: Connection, wanted: DialRequest) -> str | None:
     """Keeps the request; its call's ID, None where the same was asked before. Raises what the database raises."""
     try:
         with database.write() as db:
-            call_id = _keep(db, connection, wanted, now())
+            call_id = keep_request(db, connection, wanted, now())
             database.wake_workers(db)
             return call_id
-    except _AskedBefore:
+    except AskedBefore:
         return None
 
 
-class _AskedBefore(Exception):
+class AskedBefore(Exception):
     """The same request is kept already: nothing of this one is."""
 
 
-def _keep(db: SQLConnection, connection: Connection, wanted: DialRequest, at: datetime) -> str:
+def keep_request(
+    db: SQLConnection,
+    connection: Connection,
+    wanted: DialRequest,
+    at: datetime,
+    *,
+    claimed_until: datetime | None = None,
+) -> str:
+    """Writes the request and the call that is to come of it, whose ID it returns; until `claimed_until` no worker takes
+    it. Raises AskedBefore, and then nothing of the transaction may be kept."""
     number = dialable_number(wanted.number, connection.get("phone_region"))
     if wanted.origin == DialOrigin.CALLBACK:
         _in_turn(db, connection)
     if _known(db, connection, wanted.key) or (
         wanted.origin == DialOrigin.CALLBACK and _wished(db, connection, number, at)
     ):
-        raise _AskedBefore
+        raise AskedBefore
     row = _call_row(connection, wanted, number, at)
     db.execute(insert(Call).values(row))
     made = insert_or_ignore(db, Dial, ["connection_id", "key"]).returning(Dial.id)
-    if db.execute(made, _dial_row(connection, wanted, row["id"], at)).first() is None:
-        raise _AskedBefore  # it came to another process a moment ago
+    dial = _dial_row(connection, wanted, row["id"], at) | {"claimed_until": claimed_until}
+    if db.execute(made, dial).first() is None:
+        raise AskedBefore  # it came to another process a moment ago
     if number is None:
         end_dial(db, connection, row["id"], "no_number", at=at)
     return str(row["id"])
@@ -183,6 +203,7 @@ def _call_row(connection: Connection, wanted: DialRequest, number: str | None, a
         "crm_notes": wanted.notes,
         "direction": Direction.OUTGOING,
         "client_number": number,
+        "extension": wanted.extensions[0] if len(wanted.extensions) == 1 else None,
         "line": normal_number(wanted.line, connection.get("phone_region")) if wanted.line else None,
         "kind": wanted.kind,
         "started_at": at,
@@ -203,8 +224,11 @@ def _dial_row(connection: Connection, wanted: DialRequest, call_id: str, at: dat
         "call_id": call_id,
         "origin": wanted.origin,
         "user_id": wanted.user_id,
-        "extensions": [],
+        "extensions": list(wanted.extensions),
         "mediafile": wanted.mediafile,
+        "routing": wanted.routing or None,
+        "asked_by": wanted.asked_by,
+        "campaign_number_id": wanted.campaign_number_id,
         "state": DialState.PENDING,
         "due_at": at,
         "expires_at": at + (PLAY_WITHIN if wanted.mediafile else START_WITHIN),

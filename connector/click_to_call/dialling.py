@@ -39,6 +39,11 @@ PLAY_AGAIN = timedelta(seconds=10)
 EVENTS_FOLLOW = timedelta(seconds=10)
 """So long after Evrotel's answer to a played message its events may come; they tell the call better."""
 MOST_EXTENSIONS = 20
+_SURPRISES = frozenset({DialOrigin.CLICK, DialOrigin.API, DialOrigin.LINK})
+_ANSWERED_AT_ONCE = frozenset({DialOrigin.API, DialOrigin.LINK})
+"""Whoever asked waits for the answer, and asks again if they like."""
+_REGISTERED_AT_ONCE = frozenset({DialOrigin.CALLBACK, DialOrigin.SITE})
+"""A client's wish: the CRM learns of it before the phone of the employee rings."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +63,17 @@ def work_dials(deployment: Deployment, submit: Submit, submit_play: Submit, play
         submit(partial(dial_one, deployment, job))
     for job in _claim_due(deployment, Dial.mediafile.is_not(None), plays):
         submit_play(partial(dial_one, deployment, job))
+
+
+def dial_now(deployment: Deployment, connection: Connection, call_id: str) -> None:
+    """Dials what this process has claimed (`keep_request`), for whoever waits for the answer."""
+    with deployment.database.read() as db:
+        row = db.execute(_DUE.where(Dial.call_id == call_id)).first()
+    if row is not None:
+        dial_one(deployment, _Job(dial=row, connection=connection))
+
+
+_DUE = select(*Dial.__table__.columns, Call.client_number, Call.crm_call_id).join(Call, Call.id == Dial.call_id)
 
 
 def give_up_late(deployment: Deployment) -> None:
@@ -100,11 +116,7 @@ def _claim_due(deployment: Deployment, which: ColumnElement[bool], most: int | N
         oldest = select(Dial.id).where(*due).order_by(Dial.due_at).limit(most)
         ids = db.execute(oldest.with_for_update(skip_locked=True)).scalars().all()
         db.execute(update(Dial).where(Dial.id.in_(ids)).values(claimed_until=at + CLAIM))
-        rows = db.execute(
-            select(*Dial.__table__.columns, Call.client_number, Call.crm_call_id)
-            .join(Call, Call.id == Dial.call_id)
-            .where(Dial.id.in_(ids))
-        ).all()
+        rows = db.execute(_DUE.where(Dial.id.in_(ids))).all()
     connections = {row.connection_id: deployment.connections.by_id(row.connection_id) for row in rows}
     return [_Job(dial=row, connection=found) for row in rows if (found := connections[row.connection_id])]
 
@@ -115,9 +127,9 @@ def dial_one(deployment: Deployment, job: _Job) -> None:
     if reason := _hopeless(connection, dial):
         _fail(deployment, job, reason)
         return
-    extensions: list[str] = list(dial.extensions)  # known already where it was tried before
-    if not dial.mediafile and not extensions:
-        user_id, extensions = _phones(deployment, connection, dial)
+    extensions: list[str] = list(dial.extensions)  # named by whoever asked, or known since it was tried before
+    if not dial.mediafile and (not extensions or dial.origin == DialOrigin.SITE):
+        user_id, extensions = (None, extensions) if extensions else _phones(deployment, connection, dial)
         if not extensions:
             _fail(deployment, job, "no_extension")
             return
@@ -128,7 +140,7 @@ def dial_one(deployment: Deployment, job: _Job) -> None:
     if dial.mediafile:
         _played(deployment, job, client.play(dial.mediafile, dial.client_number))
     else:
-        _called(deployment, job, client.call(extensions, dial.client_number, connection.get("routing")))
+        _called(deployment, job, client.call(extensions, dial.client_number, dial.routing or connection.get("routing")))
 
 
 def _hopeless(connection: Connection, dial: Any) -> str:
@@ -136,7 +148,7 @@ def _hopeless(connection: Connection, dial: Any) -> str:
     if not connection.get("evrotel_billcode"):
         return "no_billcode"
     waited = now() - dial.created_at
-    is_late = waited > PLAY_WITHIN if dial.mediafile else dial.origin == DialOrigin.CLICK and waited > OF_USE
+    is_late = waited > PLAY_WITHIN if dial.mediafile else dial.origin in _SURPRISES and waited > OF_USE
     return "too_late" if is_late else ""
 
 
@@ -173,7 +185,7 @@ def _keep_phones(deployment: Deployment, job: _Job, user_id: str | None, extensi
         if changes:
             db.execute(update(Call).where(Call.id == dial.call_id, Call.expected.is_(True)).values(changes))
         db.execute(update(Dial).where(Dial.id == dial.id).values(extensions=extensions))
-        if dial.origin == DialOrigin.CALLBACK and connection.can(Capability.CALL_ID):
+        if dial.origin in _REGISTERED_AT_ONCE and connection.can(Capability.CALL_ID):
             row = delivery_row(dial.call_id, connection.id, DeliveryKind.START, at, expires_at=dial.expires_at)
             db.execute(insert_or_ignore(db, Delivery, ["call_id", "kind"]), row)
             deployment.database.wake_workers(db)
@@ -196,7 +208,7 @@ def _called(deployment: Deployment, job: _Job, answer: DialAnswer) -> None:
     match answer.verdict:
         case Verdict.ACCEPTED:
             _note(deployment, job, DialState.ACCEPTED, answer)
-        case Verdict.UNREACHABLE if now() - job.dial.created_at < OF_USE - ASK_AGAIN:
+        case Verdict.UNREACHABLE if job.dial.origin not in _ANSWERED_AT_ONCE and _of_use(job.dial):
             _again(deployment, job, answer, ASK_AGAIN)
         case Verdict.UNREACHABLE:
             _fail(deployment, job, "unreachable", answer)
@@ -204,6 +216,10 @@ def _called(deployment: Deployment, job: _Job, answer: DialAnswer) -> None:
             _note(deployment, job, DialState.SENT, answer)  # the start tells whether it was heard
         case _:
             _fail(deployment, job, "refused", answer)
+
+
+def _of_use(dial: Any) -> bool:
+    return bool(now() - dial.created_at < OF_USE - ASK_AGAIN)
 
 
 def _played(deployment: Deployment, job: _Job, answer: DialAnswer) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 from sqlalchemy.exc import IntegrityError
 
-from connector.api.keys import create_api_key
-from connector.commands.context import named, opened
+from connector.api.keys import KeptKey, api_keys, create_api_key, revoke
+from connector.commands.context import named, one_line, opened
 from connector.models import Role
 from connector.panel.signin import create_user, make_sign_in_link
 
@@ -45,10 +45,40 @@ def api_key() -> None:
 
 @api_key.command("create")
 @connection_option
-def create_key(connection_name: str | None) -> None:
+@click.option("--name", default="", help="What the key is for.")
+def create_key(connection_name: str | None, name: str) -> None:
     """Print a new key of one connection. It is not shown again."""
     with opened() as deployment:
         found = named(deployment, connection_name)
-        key = create_api_key(deployment.database, found.id)
+        try:
+            key = create_api_key(deployment.database, found.id, name)
+        except ValueError as error:
+            raise click.ClickException(str(error)) from None
         click.echo(f"A key of connection {found.name}, shown this once:")
         click.echo(key)
+
+
+@api_key.command("list")
+@connection_option
+def list_keys(connection_name: str | None) -> None:
+    """List a connection's keys: ID, how it begins, what it is for, when it was made and last used."""
+    with opened() as deployment:
+        for key in api_keys(deployment.database, named(deployment, connection_name).id):
+            click.echo("\t".join((str(key.id), f"{key.hint}…", one_line(key.name) or "-", *_times(key))))
+
+
+def _times(key: KeptKey) -> tuple[str, ...]:
+    used = f"used {key.last_used_at:%Y-%m-%d %H:%M} UTC" if key.last_used_at else "never used"
+    made = f"made {key.created_at:%Y-%m-%d %H:%M} UTC"
+    return (made, used, f"revoked {key.revoked_at:%Y-%m-%d %H:%M} UTC") if key.revoked_at else (made, used)
+
+
+@api_key.command("revoke")
+@click.argument("key_id", metavar="ID", type=int)
+@connection_option
+def revoke_key(key_id: int, connection_name: str | None) -> None:
+    """End a key for good."""
+    with opened() as deployment:
+        if not revoke(deployment.database, named(deployment, connection_name).id, key_id):
+            raise click.ClickException(f"there is no key {key_id} to revoke")
+        click.echo(f"The key {key_id} opens nothing any more.")

@@ -21,6 +21,8 @@ OPEN = {
     "health.healthz",
     "health.readyz",
     "openapi",
+    "api_docs.page",
+    "api_docs.file",
     "bootstrap.static",
     "panel.static",
     "sign_in.choose_language",

@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from connector.api import views
+from connector.api import setup
 from connector.api.keys import create_api_key
 from connector.connections.store import Connection
 from connector.deployment import EXTENSION, Deployment
@@ -20,7 +20,7 @@ from tests.connector.recordings.rows import add_connection
 def app(deployment: Deployment) -> Flask:
     app = Flask("test", static_folder=None)
     app.extensions[EXTENSION] = deployment
-    views.register(app)
+    setup.register(app)
     return app
 
 

@@ -48,7 +48,8 @@ def api_rules(app: Flask) -> list[tuple[str, str]]:
 
 def test_each_view_declares_its_lock(app: Flask) -> None:
     locks = {endpoint: getattr(view, "lock", None) for endpoint, view in app.view_functions.items()}
-    assert locks.pop("openapi") == Lock.PUBLIC
+    for public in ("openapi", "api_docs.page", "api_docs.file"):
+        assert locks.pop(public) == Lock.PUBLIC
     assert set(locks.values()) == {Lock.API_KEY}
 
 
@@ -84,8 +85,9 @@ def test_a_revoked_key_opens_nothing(deployment: Deployment, tenant: Tenant) -> 
         row = db.execute(select(APIKey.__table__)).one()
     assert row.digest == digest(tenant.key)
     assert tenant.key not in str(row)
-    assert keys.revoke(deployment.database, row.id)
-    assert not keys.revoke(deployment.database, row.id)
+    assert not keys.revoke(deployment.database, tenant.connection.id + 1, row.id)
+    assert keys.revoke(deployment.database, tenant.connection.id, row.id)
+    assert not keys.revoke(deployment.database, tenant.connection.id, row.id)
     assert tenant.client.get("/api/v1/connections/shop/calls").status_code == 401
 
 

@@ -64,7 +64,25 @@ def test_a_key_stands_alone_on_the_last_line_and_opens(connector: Console, deplo
     acme = deployment.connections.add("acme", "journal", {})
     result = connector("api-key", "create", "--connection", "acme")
     assert result.exit_code == 0
-    assert opens(deployment.database, f"Bearer {result.stdout.splitlines()[-1]}") == acme.id
+    opened = opens(deployment.database, f"Bearer {result.stdout.splitlines()[-1]}")
+    assert opened is not None
+    assert opened.connection_id == acme.id
+
+
+def test_keys_are_listed_by_how_they_begin_and_ended(connector: Console, deployment: Deployment) -> None:
+    deployment.connections.add("acme", "journal", {})
+    key = connector("api-key", "create", "--name", "the site").stdout.splitlines()[-1]
+    opens(deployment.database, f"Bearer {key}")
+    listed = connector("api-key", "list").stdout
+    assert listed.startswith("1\t")
+    assert f"{key[:9]}…\tthe site" in listed
+    assert key not in listed
+    assert "never used" not in listed
+    assert connector("api-key", "revoke", "1").exit_code == 0
+    assert opens(deployment.database, f"Bearer {key}") is None
+    assert "revoked" in connector("api-key", "list").stdout
+    again = connector("api-key", "revoke", "1")
+    assert (again.exit_code, again.stderr) == (1, "Error: there is no key 1 to revoke\n")
 
 
 def _user(deployment: Deployment, name: str) -> User:

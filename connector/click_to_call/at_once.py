@@ -1,0 +1,142 @@
+"""Dialling for somebody who waits for the answer: a program by the HTTP API, a person on the page of a link.
+
+The request is kept before Evrotel is asked, so that a process that dies in between loses nothing: a worker takes it up
+while it is still of use. A repeat with the same idempotency key is answered with what became of the first one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection as SQLConnection
+from sqlalchemy import select, update
+
+from connector.click_to_call.dial_requests import AskedBefore, DialRequest, keep_request
+from connector.click_to_call.dialling import CLAIM, dial_now
+from connector.connections.store import Connection
+from connector.db import now
+from connector.deployment import Deployment
+from connector.models import Call, Dial, DialState
+
+SAME_NUMBER = timedelta(seconds=15)
+"""Who asks for the same number again within this has mostly clicked twice."""
+
+
+class NoBillcode(Exception):
+    """Evrotel can't be asked: the connection's billcode is not set."""
+
+
+class OtherRequest(Exception):
+    """The idempotency key was used before, for another request."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DialStatus:
+    """What has become of a request to dial. `call_id` is its call's ID, which names the request too.
+
+    `reason` is a key of `texts.DIAL_REASONS` where it failed, `answer` what Evrotel said.
+    """
+
+    call_id: str
+    number: str | None
+    extensions: tuple[str, ...]
+    routing: str | None
+    state: DialState
+    reason: str | None
+    answer: str | None
+    asked_at: datetime
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether another request is just having it dialled."""
+        asking = self.state in {DialState.PENDING, DialState.SENT} and self.answer is None
+        return asking and now() - self.asked_at < CLAIM
+
+    @property
+    def is_unclear(self) -> bool:
+        """Whether Evrotel was asked and gave no clear answer: the phone may ring or not."""
+        return self.state is DialState.SENT
+
+
+def dial_at_once(deployment: Deployment, connection: Connection, wanted: DialRequest) -> DialStatus:
+    """Keeps the request, has Evrotel dial, and tells what it said; a repeat of `wanted.key` dials nothing.
+
+    A key whose request never reached Evrotel may be used again. Raises NoBillcode, OtherRequest, and what the database
+    raises.
+    """
+    if not connection.get("evrotel_billcode"):
+        raise NoBillcode
+    at = now()
+    try:
+        with deployment.database.write() as db:
+            _free_key(db, connection, wanted.key)
+            call_id = keep_request(db, connection, wanted, at, claimed_until=at + CLAIM)
+    except AskedBefore:
+        return _earlier(deployment, connection, wanted)
+    dial_now(deployment, connection, call_id)
+    return _status(deployment, connection, Dial.call_id == call_id)
+
+
+def asked_lately(deployment: Deployment, connection: Connection, number: str, extension: str) -> bool:
+    """Whether this phone was to call this number a moment ago."""
+    query = (
+        select(Dial.id)
+        .join(Call, Call.id == Dial.call_id)
+        .where(
+            Call.connection_id == connection.id,
+            Call.client_number == number,
+            Call.extension == extension,
+            Call.created_at >= now() - SAME_NUMBER,
+            Dial.state != DialState.FAILED,
+        )
+    )
+    with deployment.database.read() as db:
+        return db.execute(query.limit(1)).first() is not None
+
+
+def _free_key(db: SQLConnection, connection: Connection, key: str) -> None:
+    """Nothing was dialled for a request that never reached Evrotel: whoever repeats it wants it made now."""
+    db.execute(
+        update(Dial)
+        .where(
+            Dial.connection_id == connection.id,
+            Dial.key == key,
+            Dial.state == DialState.FAILED,
+            Dial.reason == "unreachable",
+        )
+        .values(key=Dial.key + ":" + Dial.id)
+    )
+
+
+def _earlier(deployment: Deployment, connection: Connection, wanted: DialRequest) -> DialStatus:
+    found = _status(deployment, connection, Dial.key == wanted.key)
+    same = (found.number, found.extensions, found.routing) == (
+        wanted.number,
+        wanted.extensions,
+        wanted.routing or None,
+    )
+    if not same:
+        raise OtherRequest
+    return found
+
+
+def _status(deployment: Deployment, connection: Connection, which: object) -> DialStatus:
+    query = (
+        select(Dial.call_id, Dial.extensions, Dial.routing, Dial.state, Dial.reason, Dial.answer)
+        .add_columns(Dial.created_at, Call.client_number)
+        .join(Call, Call.id == Dial.call_id)
+        .where(Dial.connection_id == connection.id, which)  # type: ignore[arg-type]  # a condition of SQLAlchemy's
+    )
+    with deployment.database.read() as db:
+        row = db.execute(query).one()
+    return DialStatus(
+        call_id=row.call_id,
+        number=row.client_number,
+        extensions=tuple(row.extensions),
+        routing=row.routing,
+        state=DialState(row.state),
+        reason=row.reason,
+        answer=row.answer,
+        asked_at=row.created_at,
+    )

@@ -45,8 +45,8 @@ class WebApps:
     """Click-to-call, autodial and the call records, for one account.
 
     Evrotel documents no answers; a refusal is status 200 with the body `bad`, and `refusals` says why. With an
-    `exchange` what is accepted becomes a call. The per-number call lasts `play_seconds`; `plays` are the numbers it called, in
-    order, `heard` those that were answered, and `most_playing` how many were called at the same time.
+    `exchange` what is accepted becomes a call. The per-number call lasts `play_seconds`; `plays` are the numbers it
+    called, in order, `heard` those that were answered, and `most_playing` how many were called at the same time.
     """
 
     token: str = "G7bng65jYk8GF294"

@@ -93,6 +93,8 @@ def make_settings(database_url: str, instance: Path, **changes: object) -> Setti
         "instance": instance,
         "environment": {},
         "allow_local_addresses": True,
+        "evrotel_api_url": "http://127.0.0.1:9",  # nobody's: no test asks the real one
+        "evrotel_dial_url": "http://127.0.0.1:9/",
     }
     return Settings(**(defaults | changes))  # type: ignore[arg-type]  # each test names real fields
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection as SQLConnection
@@ -19,6 +19,10 @@ LONGEST_AWAITED = timedelta(minutes=20)
 """No call that we had dialled waits longer for its start; each has a time of its own (`Dial.expires_at`)."""
 LATE_START = timedelta(minutes=2)
 """How long after an end that came alone its start is still taken for the same call's."""
+RECORDED_LATELY = timedelta(days=2)
+"""How long after a call was logged from the call records its own events may still come."""
+RECORDED_APART = timedelta(minutes=2)
+"""How far the times that the records and the events of one call name may be apart."""
 
 _CANDIDATES = (
     select(
@@ -33,6 +37,7 @@ _CANDIDATES = (
         Call.ended_at,
         Call.expected,
         Call.awaits_start,
+        Call.linkedid,
         Dial.extensions.label("dial_extensions"),
         Dial.mediafile,
     )
@@ -44,15 +49,18 @@ _CANDIDATES = (
             and_(
                 Call.state == CallState.ENDED,
                 Call.awaits_start.is_(True),
-                Call.created_at >= bindparam("late_start"),
+                or_(
+                    Call.created_at >= bindparam("late_start"),
+                    and_(Call.linkedid.is_not(None), Call.created_at >= bindparam("recorded")),
+                ),
             ),
             and_(
                 Call.state == CallState.OPEN,
                 Call.expected.is_(True),
+                Call.created_at >= bindparam("oldest"),
                 Dial.state.in_([DialState.SENT, DialState.ACCEPTED]),  # before that Evrotel knows nothing of it
             ),
         ),
-        Call.created_at >= bindparam("oldest"),
     )
     .order_by(Call.id)
 )
@@ -67,6 +75,7 @@ def calls_without_start(db: SQLConnection, items: Sequence[NewStart]) -> Sequenc
             "connections": list({item.connection.id for item in items}),
             "numbers": list({item.parties.client_number for item in items}),
             "late_start": at - LATE_START,
+            "recorded": at - RECORDED_LATELY,
             "oldest": at - LONGEST_AWAITED,
         },
     ).all()
@@ -137,7 +146,7 @@ def take_ended(
                     .values(
                         start_key=item.key,
                         awaits_start=False,
-                        started_at=min(item.started_at, row.ended_at),
+                        started_at=row.started_at if row.linkedid else min(item.started_at, row.ended_at),
                         line=row.line or item.parties.line,
                         extension=row.extension or item.parties.extension,
                     )
@@ -151,5 +160,12 @@ def _may_start(item: NewStart, row: Any) -> bool:
         row.connection_id == item.connection.id
         and row.direction == item.event.direction
         and same_parties(item.parties, Parties(client_number=row.client_number, line=row.line, extension=row.extension))
-        and item.started_at <= row.ended_at + timedelta(seconds=5)
+        and _fits_in_time(item, row)
     )
+
+
+def _fits_in_time(item: NewStart, row: Any) -> bool:
+    """Whether the start may be that of a call that has ended: one that begins later is the client's next one."""
+    ended_at: datetime = row.ended_at
+    is_apart = row.linkedid and abs(item.started_at - row.started_at) > RECORDED_APART
+    return not is_apart and item.started_at <= ended_at + timedelta(seconds=5)

@@ -10,9 +10,10 @@ from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy import Connection as SQLConnection
 
 from connector.calls.arrivals import Arrival, keep_event, new_call_id
+from connector.calls.awaiting import RECORDED_APART, RECORDED_LATELY
 from connector.calls.keys import end_key, start_key
 from connector.calls.kinds import call_kind, call_note, is_employee
-from connector.calls.matching import MATCHING_WINDOW, EndedCall, OpenCall, ended_call, match_end
+from connector.calls.matching import MATCHING_WINDOW, EndedCall, OpenCall, ended_call, match_end, same_parties
 from connector.calls.numbers import Parties, is_extension, parties
 from connector.calls.plans import EndedRow, plan, plan_recording
 from connector.connections.store import Connection
@@ -23,6 +24,10 @@ from crm_adapters.events import CallKind, Direction
 
 REPEATS_WITHIN = timedelta(minutes=2)
 """An end that has numbers alone is taken for a repeat of an equal one so long after it."""
+
+
+SAME_TALK = 2
+"""By so many seconds may the talk time of an end differ from that of the call records."""
 
 
 class Unplaceable(ValueError):
@@ -58,7 +63,13 @@ def write_end(db: SQLConnection, item: NewEnd) -> str:
     """Writes one end; returns its call's ID. A repeated end changes nothing. Raises Unplaceable."""
     call_id = _ended_by(db, item)
     if call_id is None:
-        call = _named(db, item) or _matched(db, item) or _same_start(db, item) or _just_ended(db, item)
+        call = (
+            _named(db, item)
+            or _matched(db, item)
+            or _same_start(db, item)
+            or _just_ended(db, item)
+            or _recorded(db, item)
+        )
         call_id = _from_end_alone(db, item) if call is None else _end(db, item, call)
     keep_event(db, item.connection.id, item.arrival, call_id=call_id, reason=None)
     return call_id
@@ -179,6 +190,35 @@ def _just_ended(db: SQLConnection, item: NewEnd) -> Any:
     return db.execute(query.order_by(Call.updated_at.desc()).limit(1)).first()
 
 
+def _recorded(db: SQLConnection, item: NewEnd) -> Any:
+    """A call that was logged or ended from the call records before its own end came."""
+    if not (item.event.number_a or item.event.number_b):
+        return None
+    query = select(*_CALL, Call.ended_at).where(
+        Call.connection_id == item.connection.id,
+        Call.state == CallState.ENDED,
+        Call.linkedid.is_not(None),
+        Call.end_key.is_(None),
+        Call.direction.in_(list(item.said.parties)),
+        or_(*(_same_client(who) for who in item.said.parties.values())),
+        Call.disposition == item.event.disposition,
+        Call.billsec.between(item.event.billsec - SAME_TALK, item.event.billsec + SAME_TALK),
+        Call.created_at >= item.arrival.at - RECORDED_LATELY,
+    )
+    fitting = [(apart, row) for row in db.execute(query) if (apart := _apart_from(item, row)) <= RECORDED_APART]
+    return min(fitting, key=lambda pair: pair[0])[1] if fitting else None
+
+
+def _apart_from(item: NewEnd, row: Any) -> timedelta:
+    """How far the end is from a recorded call; for ever where they speak of different people of ours."""
+    known = Parties(client_number=row.client_number, line=row.line, extension=row.extension)
+    if not same_parties(_parties(item, Direction(row.direction)), known):
+        return timedelta.max
+    moments = [item.arrival.at, *([item.said.ended_at] if item.said.ended_at else [])]
+    known_at: tuple[datetime, datetime] = (row.started_at, row.ended_at)
+    return min(abs(moment - there) for moment in moments for there in known_at)
+
+
 def _open_call(row: Any) -> OpenCall:
     return OpenCall(
         id=row.id,
@@ -209,6 +249,8 @@ def _end(db: SQLConnection, item: NewEnd, call: Any) -> str:
             updated_at=item.arrival.at,
         )
     )
+    if not changed.rowcount:  # where it was ended from the call records, what repeats this end is known by it
+        db.execute(update(Call).where(Call.id == call_id, Call.end_key.is_(None)).values(end_key=item.key))
     if call.expected:
         db.execute(update(Dial).where(Dial.call_id == call_id).values(state=DialState.STARTED))
     if changed.rowcount:

@@ -37,6 +37,8 @@ class EndedRow:
     at: datetime
     in_crm: bool = False
     """Whether the CRM has registered the call by itself: then it has to hear the end whatever the number is."""
+    silent: bool = False
+    """Whether it is logged long after: nobody is to be told that somebody has to do something now."""
 
     @property
     def tellable(self) -> bool:
@@ -55,7 +57,7 @@ class EndedRow:
     def leaves_a_task(self) -> bool:
         """Whether a client tried to reach somebody and did not."""
         wanted = self.direction is Direction.INCOMING or self.kind is CallKind.CALLBACK
-        return wanted and self.of_client and not self.answered
+        return wanted and self.of_client and not self.answered and not self.silent
 
     @property
     def reaches_the_client(self) -> bool:

@@ -12,7 +12,7 @@ from connector.connections.store import Connection
 from connector.db import now
 from connector.deployment import Deployment
 from connector.evrotel.client import direct_session
-from connector.models import Delivery, DeliveryState, InboundEvent
+from connector.models import Delivery, DeliveryState, InboundEvent, Reconciliation
 from connector.recordings.stores import keeps_nothing
 from crm_adapters.contract import Capability, Finding, FindingStatus
 from crm_adapters.errors import AdapterError
@@ -32,6 +32,7 @@ def check_connection(deployment: Deployment, connection: Connection) -> list[Fin
         *_recordings(deployment, connection),
         _events(deployment, connection),
         _deliveries(deployment, connection),
+        *_records(deployment, connection),
         *_crm(deployment, connection),
         *_unknown_extensions(deployment, connection),
     ]
@@ -219,6 +220,31 @@ def _deliveries(deployment: Deployment, connection: Connection) -> Finding:
     return Finding(
         name="deliveries", status=OK, text=_("None failed, on their way: %(number)s"), values={"number": pending}
     )
+
+
+def _records(deployment: Deployment, connection: Connection) -> list[Finding]:
+    """How the last comparison with Evrotel's call records went."""
+    if connection.get("reconcile") == "off" or not connection.get("evrotel_billcode"):
+        return []
+    with deployment.database.read() as db:
+        kept = db.execute(
+            select(Reconciliation.checked_at, Reconciliation.error).where(Reconciliation.connection_id == connection.id)
+        ).first()
+    if kept is not None and kept.error:
+        return [
+            Finding(
+                name="records",
+                status=WARNING if connection.get("reconcile") == "on" or kept.checked_at else OK,
+                text=_("Calls are not compared with Evrotel's call records: %(why)s"),
+                fix=_("Ask Evrotel's manager for them, or: connector connection set %(name)s reconcile=off"),
+                values={"why": kept.error, "name": connection.name},
+            )
+        ]
+    if kept is None or kept.checked_at is None:
+        return [Finding(name="records", status=OK, text=_("No comparison with Evrotel's call records yet."))]
+    came = f"{kept.checked_at.astimezone(connection.zone):%Y-%m-%d %H:%M:%S}"
+    text = _("Compared with Evrotel's call records at %(time)s.")
+    return [Finding(name="records", status=OK, text=text, values={"time": came})]
 
 
 def _crm(deployment: Deployment, connection: Connection) -> list[Finding]:

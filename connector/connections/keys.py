@@ -108,6 +108,13 @@ EVROTEL_FIELDS = (
         default="UA",
         check=_region,
     ),
+    Field(
+        key="reconcile",
+        label="Comparison with the call records",
+        help="Calls that we never heard of are logged afterwards. auto: where Evrotel's records can be read.",
+        default="auto",
+        choices=("auto", "on", "off"),
+    ),
 )
 
 RECORDING_FIELDS = (

@@ -25,6 +25,7 @@ from connector.delivery.loop import work_lane
 from connector.delivery.purge import purge
 from connector.delivery.wake import watch
 from connector.deployment import Deployment
+from connector.reconciliation.schedule import reconcile_due
 from connector.recordings.jobs import AT_ONCE as RECORDINGS_AT_ONCE
 from connector.recordings.jobs import release as release_recordings
 from connector.recordings.jobs import renew as renew_recordings
@@ -102,6 +103,7 @@ class Worker:
             (self._sign_ins.sign_in_all, 2),
             (lambda: refresh_all(deployment), 5),
             (lambda: keep_accounts_alive(deployment), 12 * 3600),
+            (lambda: reconcile_due(deployment), 5),
             (lambda: purge(deployment), 3600),
             (lambda: sweep(deployment), 24 * 3600),
         ]

@@ -180,7 +180,11 @@ def _numbers(fields: Fields) -> tuple[str, str]:
 
 
 def _direction(fields: Fields) -> Direction | None:
-    word = _text(fields, "direction", MAX_WORD)
+    return read_direction(_text(fields, "direction", MAX_WORD))
+
+
+def read_direction(word: str | None) -> Direction | None:
+    """Evrotel's word for a direction; None where there is none. Raises Unreadable."""
     if word is None:
         return None
     if word.casefold() not in _DIRECTIONS:
@@ -215,8 +219,11 @@ def _billsec(fields: Fields) -> int:
 
 
 def _disposition(fields: Fields, billsec: int) -> Disposition:
-    """Evrotel's word; where it is missing or new to us, who talked was answered."""
-    word = _text(fields, "disposition", MAX_WORD)
+    return read_disposition(_text(fields, "disposition", MAX_WORD), billsec)
+
+
+def read_disposition(word: str | None, billsec: int) -> Disposition:
+    """Evrotel's word for how a call ended; where it is missing or new to us, who talked was answered."""
     known = _DISPOSITIONS.get(re.sub(r"[\s_-]", "", word.casefold())) if word else None
     if known is not None:
         return known

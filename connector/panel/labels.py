@@ -55,6 +55,7 @@ STEPS = {
     "unsorted": lazy_gettext("Unsorted"),
     "users-gone": lazy_gettext("Inner numbers of those who are gone"),
     "address": lazy_gettext("Address"),
+    "records": lazy_gettext("Call records"),
 }
 """What a step of setting up or of a check is called; one that has no name here is shown by its own."""
 
@@ -115,6 +116,9 @@ CHOICES = {
     "none": lazy_gettext("for nobody"),
     "incoming": lazy_gettext("for incoming calls"),
     "all": lazy_gettext("for all calls"),
+    "auto": lazy_gettext("where they can be read"),
+    "on": lazy_gettext("yes, and warn where they can't be read"),
+    "off": lazy_gettext("no"),
     "yes": lazy_gettext("yes"),
     "no": lazy_gettext("no"),
     "keep": lazy_gettext("kept by us"),

@@ -1,0 +1,143 @@
+"""Compares a day of Evrotel's call records with our calls, and mends what is missing on our side.
+
+Each record is a transaction of its own: who dies in the middle has done some of them, and the next comparison goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+
+from connector.calls.numbers import Parties
+from connector.connections.store import Connection
+from connector.db import now
+from connector.deployment import Deployment
+from connector.evrotel.client import EvrotelClient, RecordsAnswer, Verdict
+from connector.evrotel.records import CallRecord, SkippedRow, call_records
+from connector.log import about
+from connector.models import Call, CallState
+from connector.reconciliation.matching import OurCall, match_records
+from connector.reconciliation.writing import Change, bring_up_to_date, log_call
+from crm_adapters.events import Direction
+
+logger = logging.getLogger(__name__)
+
+MARGIN = timedelta(hours=15)
+"""So far apart may the records' time of a call and ours be, where the connection's time zone is set wrong."""
+
+
+class NoRecords(Exception):
+    """The records can't be read; the message says why, for people."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """What a day's comparison found: `rows` of the records, `calls` they are, and what was done about them."""
+
+    day: date
+    rows: int
+    calls: int
+    known: int
+    logged: int
+    finished: int
+    recordings: int
+    fresh: int
+    skipped: Sequence[SkippedRow]
+
+
+def compare(deployment: Deployment, connection: Connection, day: date, *, grace: timedelta = timedelta()) -> Comparison:
+    """Compares one day of the PBX's zone. Calls that ended less than `grace` ago are left to their events.
+
+    Raises NoRecords and what the database raises.
+    """
+    rows = _rows(EvrotelClient(deployment.settings, connection), connection, day)
+    at = now()
+    records, skipped = call_records(rows, connection.zone, connection.get("phone_region"), at)
+    old = [record for record in records if not grace or record.ended_at <= at - grace]
+    found = match_records(old, _our_calls(deployment, connection, day))
+    changes = Counter(_mend(deployment, connection, record, found.get(record.key)) for record in old)
+    for row in skipped:
+        logger.info("connection %s: the record %s was skipped: %s", connection.name, row.name, row.why)
+    return Comparison(
+        day=day,
+        rows=len(rows),
+        calls=len(records),
+        known=changes[Change.NOTHING],
+        logged=changes[Change.LOGGED],
+        finished=changes[Change.FINISHED],
+        recordings=changes[Change.RECORDING],
+        fresh=len(records) - len(old),
+        skipped=skipped,
+    )
+
+
+def _rows(client: EvrotelClient, connection: Connection, day: date) -> list[Any]:
+    """The rows of both lists; the autodial's own may be missing where Evrotel has none for this account."""
+    if not connection.get("evrotel_billcode"):
+        raise NoRecords("the connection has no billcode: connector connection set NAME evrotel_billcode=...")
+    calls, autodial = client.records(day), client.records(day, auto=True)
+    if calls.verdict is not Verdict.ACCEPTED:
+        raise NoRecords(_why(calls))
+    if autodial.verdict is not Verdict.ACCEPTED:
+        logger.info("connection %s: there are no autodial records: %s", connection.name, _why(autodial))
+    return [*calls.rows, *autodial.rows]
+
+
+def _why(answer: RecordsAnswer) -> str:
+    match answer.verdict:
+        case Verdict.UNREACHABLE | Verdict.UNCLEAR:
+            return f"Evrotel's call records can't be reached: {answer.text}"
+        case _:
+            return f"Evrotel gave no call records: {answer.text[:100] or 'an empty answer'}"
+
+
+def _our_calls(deployment: Deployment, connection: Connection, day: date) -> list[OurCall]:
+    """Calls of the day and a little around it."""
+    begin = datetime.combine(day, time.min, connection.zone)
+    columns = (Call.id, Call.direction, Call.client_number, Call.line, Call.extension, Call.started_at, Call.ended_at)
+    others = (Call.billsec, Call.recfile, Call.linkedid, Call.expected, Call.state, Call.created_at)
+    query = select(*columns, *others).where(
+        Call.connection_id == connection.id,
+        Call.started_at.between(begin - MARGIN, begin + timedelta(days=1) + MARGIN),
+    )
+    with deployment.database.read() as db:
+        rows = db.execute(query).all()
+    return [_our_call(row) for row in rows]
+
+
+def _our_call(row: Any) -> OurCall:
+    return OurCall(
+        id=row.id,
+        direction=Direction(row.direction),
+        parties=Parties(client_number=row.client_number, line=row.line, extension=row.extension),
+        started_at=row.started_at,
+        ended_at=row.ended_at if row.state == CallState.ENDED else None,
+        billsec=row.billsec,
+        recfile=row.recfile,
+        key=row.linkedid,
+        expected=row.expected,
+        arrived_at=row.created_at,
+    )
+
+
+def _mend(deployment: Deployment, connection: Connection, record: CallRecord, call_id: str | None) -> Change:
+    try:
+        with deployment.database.write() as db:
+            if call_id is None:
+                change = log_call(db, connection, record, now())
+            else:
+                change = bring_up_to_date(db, connection, record, call_id, now())
+            if change is not Change.NOTHING:
+                deployment.database.wake_workers(db)
+    except IntegrityError:  # an event or another comparison wrote the same call at this moment
+        return Change.NOTHING
+    if change is not Change.NOTHING:
+        logger.info("from the call records: %s", change, extra=about(call_id or record.key))
+    return change

@@ -9,6 +9,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from connector import doors, health
 from connector.api import setup as api
+from connector.autodial import views as autodial
 from connector.connections.store import NoSuchConnection
 from connector.deployment import EXTENSION, Deployment
 from connector.evrotel import receiver
@@ -48,6 +49,7 @@ def create_app(settings: Settings, deployment: Deployment | None = None) -> Flas
         )
     app.register_blueprint(receiver.blueprint)
     app.register_blueprint(recordings.blueprint)
+    app.register_blueprint(autodial.blueprint)
     app.register_blueprint(health.blueprint)
     api.register(app)
     panel.register(app)

@@ -42,7 +42,7 @@ def serves(
     """
     taken = [(query, "query"), (body, "json"), (files, "files"), (headers, "headers")]
     takes = [(schema, place) for schema, place in taken if schema is not None]
-    known = {401, 404, 503, *refusals, *([422] if takes else []), *([400, 415] if body or files else [])}
+    known = {401, 404, 503, *refusals, *([422] if takes else []), *([400, 413, 415] if body or files else [])}
 
     def declare(view: View) -> View:
         served = blueprint.response(status, answer)(blueprint.doc(operationId=view.__name__)(view))
@@ -63,6 +63,10 @@ def _take_name(_: str | None, values: dict[str, Any] | None) -> None:
     g.connection_name = (values or {}).pop("connection", "")
 
 
+LARGE_BODIES: dict[str, int] = {}
+"""By endpoint, how many bytes a request may have where that is more than elsewhere."""
+
+
 @blueprint.before_request  # type: ignore[untyped-decorator]  # as above
 def _open() -> None:
     """The lock: a key opens its own connection; of any other it does not even learn whether there is one."""
@@ -73,6 +77,8 @@ def _open() -> None:
     if connection.id != opened.connection_id:
         not_found()
     g.connection, g.key = connection, opened
+    if request.endpoint in LARGE_BODIES:
+        request.max_content_length = LARGE_BODIES[request.endpoint]
 
 
 def opened_connection() -> Connection:

@@ -23,7 +23,7 @@ _FAULTS = {
 }
 """By `Dial.reason`: what went wrong and what to do."""
 _NOT_MADE = "The call was not made"
-_NO_BILLCODE = (
+NO_BILLCODE = (
     "This connection has no billcode, so Evrotel can't be asked: an administrator has to set its evrotel_billcode"
 )
 _UNCLEAR = (
@@ -62,7 +62,7 @@ def make_call(wanted: dict[str, Any], headers: dict[str, Any]) -> dict[str, Any]
     try:
         status = dial_at_once(deployment(), connection, request)
     except NoBillcode:
-        abort(problems.problem(409, _NO_BILLCODE))
+        abort(problems.problem(409, NO_BILLCODE))
     except OtherRequest:
         abort(problems.problem(422, "This Idempotency-Key was used before, for another request: use a new one"))
     if status.goes_on:

@@ -8,11 +8,11 @@ import flask_swagger_ui  # type: ignore[import-untyped]  # the package has no an
 from flask import Blueprint, Flask, Response, jsonify, render_template, send_from_directory
 from flask_smorest import Api  # type: ignore[import-untyped]  # as above
 
-from connector.api import call_views, click_to_call, problems, schemas
+from connector.api import autodial, call_views, click_to_call, problems, schemas
 from connector.api.blueprint import blueprint
 from connector.locks import Lock, locked_by
 
-VIEWS = (call_views, click_to_call)
+VIEWS = (call_views, click_to_call, autodial)
 """Modules whose views are declared at the blueprint when they are imported."""
 
 _DESCRIPTION = """Calls of a connection, and calls to be made. `Authorization: Bearer KEY`, where the key comes from

@@ -84,7 +84,7 @@ def give_up_late(deployment: Deployment) -> None:
         connection = deployment.connections.by_id(row.connection_id)
         if connection is None:
             continue
-        disposition = played(row.answer or "") if row.mediafile and row.state == DialState.ACCEPTED else None
+        disposition = _said(row) if row.mediafile and row.state == DialState.ACCEPTED else None
         reason = "no_start" if row.state != DialState.PENDING else "unreachable"
         if disposition is not None:
             reason = "refused" if disposition is Disposition.FAILED else str(disposition)
@@ -95,8 +95,14 @@ def give_up_late(deployment: Deployment) -> None:
                 deployment.database.wake_workers(db)
 
 
+def _said(row: Any) -> Disposition | None:
+    """How a played message ended by Evrotel's answer: `good` says so to a campaign, to others that it was taken."""
+    good = row.origin == DialOrigin.CAMPAIGN and (row.answer or "").strip().lower() == "good"
+    return Disposition.ANSWERED if good else played(row.answer or "")
+
+
 def _late() -> Any:
-    return select(Dial.call_id, Dial.connection_id, Dial.state, Dial.mediafile, Dial.answer).where(
+    return select(Dial.call_id, Dial.connection_id, Dial.state, Dial.mediafile, Dial.answer, Dial.origin).where(
         Dial.state.in_([DialState.PENDING, DialState.SENT, DialState.ACCEPTED]), Dial.expires_at <= now()
     )
 

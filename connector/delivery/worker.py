@@ -14,6 +14,8 @@ from datetime import timedelta
 from apscheduler.executors.pool import ThreadPoolExecutor as ClockThreads
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from connector.autodial.finding_out import FindingOut, end_lost_tests
+from connector.autodial.playing import Players
 from connector.calls.people import refresh_all
 from connector.click_to_call.dialling import work_dials
 from connector.connections.offers import redeem_offers
@@ -57,6 +59,8 @@ class Worker:
         self._plays = ThreadPoolExecutor(PLAYS_AT_ONCE, thread_name_prefix="play")
         self._playing: set[Future[None]] = set()
         self._dialling = threading.Lock()
+        self._players = Players(deployment, stop, _guarded)
+        self._finding_out = FindingOut(deployment)
         self._sign_ins = SignInsBySettings(deployment)
         self._ticks: set[object] = set()
 
@@ -99,6 +103,9 @@ class Worker:
             (self.renew_leases, 3),
             (self.fetch_recordings, 1),
             (self.dial, 1),
+            (self._players.feed, 1),
+            (self._finding_out.tick, 2),
+            (lambda: end_lost_tests(deployment), 15),
             (lambda: redeem_offers(deployment), 1),
             (self._sign_ins.sign_in_all, 2),
             (lambda: refresh_all(deployment), 5),
@@ -110,6 +117,7 @@ class Worker:
 
     def _wake(self) -> None:
         self.dial()
+        self._players.feed()
         self.dispatch()
         self.fetch_recordings()
 
@@ -160,6 +168,7 @@ class Worker:
     def renew_leases(self) -> None:
         """Keeps the lanes that are being worked on, and the recordings that are being fetched."""
         renew_recordings(self._deployment.database, self.owner)
+        self._players.renew()
         working = list(self._working)
         if working:
             with self._deployment.database.write() as db:
@@ -179,6 +188,7 @@ class Worker:
 
         threading.Thread(target=_guarded(renew), daemon=True).start()
         self._lanes.shutdown(wait=True, cancel_futures=True)
+        self._players.finish()
         renewing.set()
         clock.shutdown(wait=False)
         give_up = time.monotonic() + TICKS_END_WITHIN

@@ -56,11 +56,11 @@ class Campaign(Base):
     """A message played to many numbers. `by_evrotel`: to the list that Evrotel keeps, of which we know no numbers.
 
     `chnum` calls go on at once, `pause_seconds` after each other; a number is tried up to `attempts` times, the next
-    time `retry_seconds` later where the disposition is in `redial`. No call begins in `quiet_hours` of the client's
-    zone ("20:00-09:00"), on a date in `holidays` (ISO 8601), before `starts_at` or after `ends_at`. `consent_by`
-    confirmed that the clients agreed; `test_call_id` is the call to `test_number` that somebody listened to. `owner` of
-    `leased_until` is the worker that feeds it; `next_call_at` is when the next call may begin, `error` what is wrong
-    with it now.
+    time `retry_seconds` later where the outcome is in `redial`. No call begins in `quiet_hours` of the client's zone
+    ("20:00-09:00"), on a date in `holidays` (ISO 8601), before `starts_at` or after `ends_at`. Nobody is called before
+    the test call to `test_number`, where there is one, was answered: `test_state` is `due`, `calling` (not after
+    `test_until`), `answered` or `failed`. `consent_by` confirmed that the clients agreed. `next_call_at` is when the
+    next call may begin, `error` what is wrong with it now, `key` its idempotency key.
     """
 
     __tablename__ = "campaigns"
@@ -81,6 +81,8 @@ class Campaign(Base):
     starts_at: Mapped[datetime | None]
     ends_at: Mapped[datetime | None]
     test_number: Mapped[str | None] = mapped_column(String(40))
+    test_state: Mapped[str | None] = mapped_column(String(10))
+    test_until: Mapped[datetime | None]
     test_call_id: Mapped[str | None] = mapped_column(String(32))
     tested_at: Mapped[datetime | None]
     created_by: Mapped[str] = mapped_column(String(200))
@@ -91,8 +93,6 @@ class Campaign(Base):
     finished_at: Mapped[datetime | None]
     error: Mapped[str | None] = mapped_column(Text)
     next_call_at: Mapped[datetime | None]
-    owner: Mapped[str | None] = mapped_column(String(64))
-    leased_until: Mapped[datetime | None]
     created_at: Mapped[datetime]
 
     __table_args__ = (
@@ -112,7 +112,10 @@ class CampaignNumberState(StrEnum):
 
 
 class CampaignNumber(Base):
-    """One number of a campaign. `result` is its last disposition, or why it was skipped; `call_id` its last call."""
+    """One number of a campaign. `result` is its last outcome (autodial/answers.py), or why it was skipped; `call_id`
+    its last call. `busy_until`: so long a call that goes on holds one of the campaign's places, unless its worker says
+    more.
+    """
 
     __tablename__ = "campaign_numbers"
     id: Mapped[int] = mapped_column(BigKey, primary_key=True)
@@ -124,6 +127,7 @@ class CampaignNumber(Base):
     due_at: Mapped[datetime]
     call_id: Mapped[str | None] = mapped_column(String(32))
     billsec: Mapped[int | None]
+    busy_until: Mapped[datetime | None]
     updated_at: Mapped[datetime]
 
     __table_args__ = (

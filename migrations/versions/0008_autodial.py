@@ -55,6 +55,8 @@ def upgrade() -> None:
         sa.Column("starts_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ends_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("test_number", sa.String(length=40), nullable=True),
+        sa.Column("test_state", sa.String(length=10), nullable=True),
+        sa.Column("test_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("test_call_id", sa.String(length=32), nullable=True),
         sa.Column("tested_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_by", sa.String(length=200), nullable=False),
@@ -65,8 +67,6 @@ def upgrade() -> None:
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
         sa.Column("next_call_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("owner", sa.String(length=64), nullable=True),
-        sa.Column("leased_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["connection_id"], ["connections.id"], name=op.f("fk_campaigns_connection_id"), ondelete="CASCADE"
@@ -99,6 +99,7 @@ def upgrade() -> None:
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("call_id", sa.String(length=32), nullable=True),
         sa.Column("billsec", sa.Integer(), nullable=True),
+        sa.Column("busy_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["campaign_id"], ["campaigns.id"], name=op.f("fk_campaign_numbers_campaign_id"), ondelete="CASCADE"

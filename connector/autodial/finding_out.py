@@ -1,0 +1,222 @@
+"""What nobody waits for: outcomes of calls whose worker is gone, what events say that come later, campaigns' ends."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import and_, delete, or_, select, update
+
+from connector.autodial.answers import Outcome
+from connector.autodial.playing import write_outcome
+from connector.connections.store import Connection
+from connector.db import now
+from connector.deployment import Deployment
+from connector.evrotel.client import EvrotelClient, Verdict
+from connector.evrotel.records import CallRecord, call_records
+from connector.models import Call, CallState, Campaign, CampaignNumber, CampaignNumberState, CampaignStatus
+from crm_adapters.events import Direction
+
+logger = logging.getLogger(__name__)
+
+PATIENCE = timedelta(seconds=45)
+"""So long after its place was given up a call may still leave a trace: then one that left none was not made."""
+GOES_ON = timedelta(minutes=5)
+"""A call whose start has come and whose end has not is waited for so long."""
+RECORDS_EACH = timedelta(seconds=15)
+APART = timedelta(seconds=90)
+"""So far may a record's time be from the moment when we asked."""
+LOOKED_BACK = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Unknown:
+    """A try whose answer came to nobody. `asked_at` is when Evrotel was asked, `free_at` when it gave up its place."""
+
+    number_id: int
+    number: str
+    tries: int
+    call_id: str
+    asked_at: datetime
+    free_at: datetime
+
+    @property
+    def is_late(self) -> bool:
+        """Whether nothing will come any more."""
+        return now() - self.free_at >= PATIENCE
+
+
+class FindingOut:
+    """One worker's look at what nobody waits for."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self._deployment = deployment
+        self._asked: dict[int, datetime] = {}
+        """By connection, when its records were last asked for."""
+
+    def tick(self) -> None:
+        """Once in a second or two. Harmless in two workers at once."""
+        for campaign, connection in self._campaigns():
+            self._take_events(campaign)
+            unknown = self._unknown(campaign)
+            if unknown:
+                self._settle(campaign, connection, unknown)
+            self._finish(campaign)
+
+    def _campaigns(self) -> list[tuple[Any, Connection]]:
+        """Those that run or have ended a moment ago."""
+        lately = Campaign.finished_at >= now() - LOOKED_BACK
+        alive = Campaign.status.in_([CampaignStatus.RUNNING, CampaignStatus.PAUSED, CampaignStatus.DRAFT])
+        query = select(*Campaign.__table__.columns).where(Campaign.by_evrotel.is_(False), or_(alive, lately))
+        with self._deployment.database.read() as db:
+            rows = db.execute(query).all()
+        found = [(row, self._deployment.connections.by_id(row.connection_id)) for row in rows]
+        return [(row, connection) for row, connection in found if connection]
+
+    def _take_events(self, campaign: Any) -> None:
+        """Where the call's own end has come it says better how it went: who was answered is not called again."""
+        query = (
+            select(CampaignNumber.id, CampaignNumber.tries, CampaignNumber.state, CampaignNumber.result)
+            .add_columns(Call.disposition, Call.billsec)
+            .join(Call, Call.id == CampaignNumber.call_id)
+            .where(
+                CampaignNumber.campaign_id == campaign.id,
+                CampaignNumber.billsec.is_(None),
+                CampaignNumber.updated_at >= now() - LOOKED_BACK,
+                Call.state == CallState.ENDED,
+                or_(Call.end_key.is_not(None), Call.linkedid.is_not(None)),
+            )
+        )
+        with self._deployment.database.read() as db:
+            rows = db.execute(query).all()
+        for row in rows:
+            outcome = Outcome(row.disposition)
+            if row.result == Outcome.ANSWERED and outcome is not Outcome.ANSWERED:
+                outcome = Outcome.ANSWERED  # the answer said so: once more would be once too often
+            with self._deployment.database.write() as db:
+                write_outcome(db, campaign, row.id, outcome, tries=row.tries, billsec=row.billsec)
+
+    def _unknown(self, campaign: Any) -> Sequence[_Unknown]:
+        """Tries whose place was given up: nobody says any more that they go on, and no event did."""
+        at = now()
+        goes_on = and_(Call.expected.is_(False), Call.state == CallState.OPEN, CampaignNumber.updated_at > at - GOES_ON)
+        query = (
+            select(CampaignNumber.id, CampaignNumber.number, CampaignNumber.tries, CampaignNumber.call_id)
+            .add_columns(CampaignNumber.updated_at, CampaignNumber.busy_until)
+            .outerjoin(Call, Call.id == CampaignNumber.call_id)
+            .where(
+                CampaignNumber.campaign_id == campaign.id,
+                CampaignNumber.state == CampaignNumberState.CALLING,
+                or_(CampaignNumber.busy_until.is_(None), CampaignNumber.busy_until <= at),
+                or_(Call.id.is_(None), ~goes_on),
+            )
+        )
+        with self._deployment.database.read() as db:
+            rows = db.execute(query).all()
+        return [
+            _Unknown(
+                number_id=row.id,
+                number=row.number,
+                tries=row.tries,
+                call_id=row.call_id or "",
+                asked_at=row.updated_at,
+                free_at=row.busy_until or row.updated_at,
+            )
+            for row in rows
+        ]
+
+    def _settle(self, campaign: Any, connection: Connection, unknown: Sequence[_Unknown]) -> None:
+        if not self._records_may_be_asked(connection):
+            return
+        records = self._records(connection, min(each.asked_at for each in unknown))
+        for each in unknown:
+            outcome, billsec = _by_records(each, records or ())
+            if outcome is None and not each.is_late:
+                continue
+            if outcome is None and records is not None:
+                self._not_made(campaign, each)
+                continue
+            outcome = outcome or Outcome.UNCLEAR
+            with self._deployment.database.write() as db:
+                write_outcome(db, campaign, each.number_id, outcome, tries=each.tries, billsec=billsec)
+            logger.info("a campaign's call whose answer was lost: %s", outcome)
+
+    def _not_made(self, campaign: Any, each: _Unknown) -> None:
+        """Evrotel's records know of no such call: the request never reached it, so the number is called again."""
+        at = now()
+        stopped = campaign.status == CampaignStatus.STOPPED
+        state = CampaignNumberState.SKIPPED if stopped else CampaignNumberState.WAITING
+        with self._deployment.database.write() as db:
+            gone = db.execute(delete(Call).where(Call.id == each.call_id, Call.expected.is_(True)))
+            db.execute(
+                update(CampaignNumber)
+                .where(CampaignNumber.id == each.number_id, CampaignNumber.state == CampaignNumberState.CALLING)
+                .values(state=state, tries=each.tries - 1, due_at=at, busy_until=None, updated_at=at, call_id=None)
+            )
+            self._deployment.database.wake_workers(db)
+        logger.info("a campaign's call was not made: it is made again (%s)", gone.rowcount)
+
+    def _records_may_be_asked(self, connection: Connection) -> bool:
+        at = now()
+        if at - self._asked.get(connection.id, at - RECORDS_EACH) < RECORDS_EACH:
+            return False
+        self._asked[connection.id] = at
+        return True
+
+    def _records(self, connection: Connection, since: datetime) -> Sequence[CallRecord] | None:
+        """The records of these days, None where they can't be read."""
+        at = now()
+        client = EvrotelClient(self._deployment.settings, connection)
+        rows: list[Any] = []
+        for day in sorted({since.astimezone(connection.zone).date(), at.astimezone(connection.zone).date()}):
+            for auto in (True, False):
+                answer = client.records(day, auto=auto)
+                if answer.verdict is not Verdict.ACCEPTED and auto:
+                    return None
+                rows += answer.rows
+        return call_records(rows, connection.zone, connection.get("phone_region"), at)[0]
+
+    def _finish(self, campaign: Any) -> None:
+        """A campaign with nobody left to call has finished."""
+        left = select(CampaignNumber.id).where(
+            CampaignNumber.campaign_id == Campaign.id,
+            CampaignNumber.state.in_([CampaignNumberState.WAITING, CampaignNumberState.CALLING]),
+        )
+        with self._deployment.database.read() as db:
+            done = select(Campaign.id).where(
+                Campaign.id == campaign.id, Campaign.status == CampaignStatus.RUNNING, ~left.exists()
+            )
+            if campaign.status != CampaignStatus.RUNNING or db.execute(done).first() is None:
+                return
+        with self._deployment.database.write() as db:
+            db.execute(
+                update(Campaign)
+                .where(Campaign.id == campaign.id, Campaign.status == CampaignStatus.RUNNING, ~left.exists())
+                .values(status=CampaignStatus.FINISHED, finished_at=now(), error=None)
+            )
+
+
+def _by_records(each: _Unknown, records: Sequence[CallRecord]) -> tuple[Outcome | None, int | None]:
+    """What the records say of a try, None where they know of no such call."""
+    for record in records:
+        near = abs(record.started_at - each.asked_at) <= APART
+        if near and record.direction is Direction.OUTGOING and record.parties.client_number == each.number:
+            return Outcome(record.disposition), record.billsec
+    return None, None
+
+
+def end_lost_tests(deployment: Deployment) -> None:
+    """A test call whose worker is gone has failed, for all that anybody knows."""
+    at = now()
+    lost = (Campaign.test_state == "calling", Campaign.test_until < at)
+    with deployment.database.read() as db:
+        if db.execute(select(Campaign.id).where(*lost)).first() is None:
+            return
+    why = "Nobody knows what became of the test call: call once more"
+    with deployment.database.write() as db:
+        running = update(Campaign).where(*lost, Campaign.status == CampaignStatus.RUNNING)
+        db.execute(running.values(status=CampaignStatus.PAUSED))
+        db.execute(update(Campaign).where(*lost).values(test_state="failed", error=why, test_until=None))

@@ -1,0 +1,117 @@
+"""Lists of numbers for campaigns: from texts, CSV files and spreadsheets, with what is wrong line by line."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import phonenumbers
+from phonenumbers import PhoneNumberType
+from python_calamine import CalamineError, load_workbook
+
+from connector.calls.numbers import dialable_number
+
+MOST = 50_000
+MOST_BYTES = 8 * 1024 * 1024
+LONGEST_SHOWN = 60
+_CALLED = re.compile(r"\+380\d{9}")
+_NEVER = frozenset({PhoneNumberType.PREMIUM_RATE, PhoneNumberType.SHARED_COST})
+_LIKE_A_NUMBER = re.compile(r"(?:\D*\d){5,}")
+
+NO_NUMBER = "this is no phone number"
+FOREIGN = "Evrotel's autodial calls Ukrainian numbers only"
+PREMIUM = "premium numbers are not called"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rejected:
+    """An entry that can't be called: its place (from 0), its text, and why, for people."""
+
+    index: int
+    value: str
+    error: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class NumberList:
+    """Numbers in E.164 in the order in which they came, each once; what came again, and what can't be called."""
+
+    numbers: Sequence[str]
+    duplicates: Sequence[str]
+    rejected: Sequence[Rejected]
+
+
+def read_numbers(texts: Iterable[str], region: str) -> NumberList:
+    """The numbers of these texts, one a text; `region` is the country of national numbers."""
+    numbers: dict[str, None] = {}
+    duplicates, rejected = [], []
+    for index, text in enumerate(texts):
+        number, error = _read(text, region)
+        if number is None:
+            rejected.append(Rejected(index=index, value=text.strip()[:LONGEST_SHOWN], error=error))
+        elif number in numbers:
+            duplicates.append(number)
+        else:
+            numbers[number] = None
+    return NumberList(numbers=tuple(numbers), duplicates=tuple(duplicates), rejected=tuple(rejected))
+
+
+def _read(text: str, region: str) -> tuple[str | None, str]:
+    number = dialable_number(text[:200], region)
+    if number is None or not number.startswith("+"):
+        return None, NO_NUMBER
+    if not _CALLED.fullmatch(number):
+        return None, FOREIGN
+    if phonenumbers.number_type(phonenumbers.parse(number)) in _NEVER:
+        return None, PREMIUM
+    return number, ""
+
+
+def texts_of_file(content: bytes) -> list[str]:
+    """The entries of a CSV file, a spreadsheet (XLSX, XLS, ODS) or a plain list: one for each row that is not empty.
+
+    Of a row with several cells the first one that looks like a number. A first row of headings is left out. Raises
+    ValueError that says what is wrong.
+    """
+    rows = _sheet(content) if content.startswith((b"PK", b"\xd0\xcf\x11\xe0")) else _table(_decoded(content))
+    rows = [cells for row in rows if (cells := [cell.strip() for cell in row if cell.strip()])]
+    if rows and not any(_LIKE_A_NUMBER.match(cell) for cell in rows[0]):
+        del rows[0]
+    if len(rows) > MOST:
+        raise ValueError(f"a list may have {MOST} numbers at most")
+    return [next((cell for cell in row if _LIKE_A_NUMBER.match(cell)), row[0]) for row in rows]
+
+
+def _sheet(content: bytes) -> list[list[str]]:
+    try:
+        rows = load_workbook(io.BytesIO(content)).get_sheet_by_index(0).to_python(nrows=MOST + 2)
+    except (CalamineError, OSError, ValueError) as error:
+        raise ValueError("this spreadsheet can't be read: save it as XLSX or CSV") from error
+    return [[_cell(cell) for cell in row] for row in rows]
+
+
+def _cell(value: object) -> str:
+    """A cell's text; a number kept as a floating one has no decimals."""
+    return f"{value:.0f}" if isinstance(value, float) else str(value)
+
+
+def _decoded(content: bytes) -> str:
+    for encoding in ("utf-8-sig", "utf-16" if content[:2] in {b"\xff\xfe", b"\xfe\xff"} else "cp1251"):
+        try:
+            return content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    raise ValueError("this text can't be read: save it as CSV in UTF-8")
+
+
+def _table(text: str) -> list[list[str]]:
+    """Lines of cells with tabs, semicolons or commas between, whichever there are most of."""
+    begin = text[:4000]
+    delimiter = max("\t;,", key=begin.count)
+    try:
+        return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+    except csv.Error:
+        return [[line] for line in text.splitlines()]

@@ -11,6 +11,7 @@ from flask import abort
 from connector.api import autodial_schemas as schemas
 from connector.api import problems
 from connector.api.blueprint import LARGE_BODIES, not_found, opened_by, opened_connection, serves
+from connector.api.click_to_call import NO_BILLCODE
 from connector.api.schemas import IdempotencyKey
 from connector.autodial import campaigns, media
 from connector.autodial.answers import REDIALLED

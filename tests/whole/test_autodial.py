@@ -241,7 +241,8 @@ def test_killed_workers_call_nobody_twice_and_forget_nobody(
     try:
         installation.add("acme", "journal", {"evrotel_billcode": "20558", "evrotel_token": evrotel_apps.token})
         installation.start_web()
-        for name in ("one", "two") if "postgresql" in database_url else ("one",):
+        others = ["two"] if "postgresql" in database_url else []
+        for name in ["one", *others]:
             installation.start_worker(name)
         key = installation.command("api-key", "create", "--connection", "acme").stdout.splitlines()[-1]
         program = Program(installation.url, key)
@@ -249,7 +250,9 @@ def test_killed_workers_call_nobody_twice_and_forget_nobody(
         for count in (15, 30):
             wait_for(lambda count=count: len(evrotel_apps.plays) >= count)  # type: ignore[misc]  # a lambda of its own
             installation.kill("one")
-            _time_passes(installation)
+            if not others:
+                wait_for(lambda: not evrotel_apps.playing)
+                _time_passes(installation)
             installation.start_worker("one")
         wait_for(lambda: program.campaign(campaign_id)["counts"]["waiting"] == 0 and not evrotel_apps.playing, 40)
         _time_passes(installation, 60)

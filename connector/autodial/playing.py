@@ -16,7 +16,7 @@ from sqlalchemy import and_, delete, or_, select, update
 from connector.autodial.answers import Outcome, is_tried_again, outcome_of
 from connector.autodial.claiming import Try, claim_next, claim_test
 from connector.connections.store import Connection
-from connector.db import now
+from connector.db import Unavailable, now
 from connector.deployment import Deployment
 from connector.evrotel.client import DialAnswer, EvrotelClient, Verdict
 from connector.log import about
@@ -34,6 +34,7 @@ EVENTS_FOLLOW = timedelta(seconds=10)
 """So long after Evrotel's answer the events of the call may come; they tell the CRM better."""
 ENDS_WITHIN = 20.0
 """So long (seconds) a stop waits for calls that go on."""
+SETTLE_WAITS = (0.5, 1, 2, 4, 8, 15, 30)
 REFUSALS_IN_A_ROW = 20
 """So many calls refused and none made: it is not the numbers."""
 
@@ -114,11 +115,22 @@ class Players:
     def _play(self, tried: Try) -> None:
         try:
             client = EvrotelClient(self._deployment.settings, tried.connection)
-            answer = client.play(tried.mediafile, tried.number)
-            settle(self._deployment, tried, answer)
+            self._settle(tried, client.play(tried.mediafile, tried.number))
         finally:
             with self._counting:
                 self._going_on.pop(tried.call_id, None)
+
+    def _settle(self, tried: Try, answer: DialAnswer) -> None:
+        """This process alone knows the answer: a database that is away for a while must not cost it."""
+        for wait in SETTLE_WAITS:
+            try:
+                settle(self._deployment, tried, answer)
+                return
+            except Unavailable as error:
+                why = type(error).__name__
+                logger.warning("an outcome waits for the database: %s", why, extra=about(tried.call_id))
+                self._stop.wait(wait)
+        settle(self._deployment, tried, answer)
 
 
 def running_campaigns(deployment: Deployment) -> list[tuple[str, Connection]]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from datetime import datetime, timedelta
 
+from sqlalchemy import Connection as SQLConnection
 from sqlalchemy import delete, select
 
 from connector.connections.offers import forget_offers
 from connector.connections.one_use import forget_used
 from connector.db import Database, now
 from connector.deployment import Deployment
-from connector.models import Call, InboundEvent, Recording, SignInFailure, SignInLink
+from connector.models import Call, Campaign, InboundEvent, Media, Recording, SignInFailure, SignInLink
 from connector.recordings.forgetting import delete_files
 from connector.recordings.stores import Store, clear_incoming
 
@@ -36,12 +37,19 @@ def purge(deployment: Deployment) -> int:
     with database.write() as db:
         db.execute(delete(SignInLink).where(SignInLink.expires_at < now() - timedelta(days=30)))
         db.execute(delete(SignInFailure).where(SignInFailure.blocked_until < now() - timedelta(days=1)))
+        _forget_campaigns(db, before)
     forget_used(database)
     forget_offers(database)
     clear_incoming(deployment.store)
     if purged:
         logger.info("purged %s calls older than %s days", purged, deployment.settings.retention_days)
     return purged
+
+
+def _forget_campaigns(db: SQLConnection, before: datetime) -> None:
+    """Lists of numbers and audio files go too; a campaign that was never ended does not live for ever."""
+    db.execute(delete(Campaign).where(Campaign.created_at < before))
+    db.execute(delete(Media).where(Media.created_at < before))
 
 
 def _purge_events(database: Database, connection_id: int, before: datetime) -> int:

@@ -10,6 +10,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from connector import doors, health
 from connector.api import setup as api
 from connector.autodial import views as autodial
+from connector.call_page import views as call_page
 from connector.connections.store import NoSuchConnection
 from connector.deployment import EXTENSION, Deployment
 from connector.evrotel import receiver
@@ -53,6 +54,7 @@ def create_app(settings: Settings, deployment: Deployment | None = None) -> Flas
     app.register_blueprint(health.blueprint)
     api.register(app)
     panel.register(app)
+    app.register_blueprint(call_page.blueprint)
     app.register_blueprint(frame.blueprint)
     app.register_blueprint(doors.blueprint)  # last: its rule is the widest
     app.register_error_handler(NoSuchConnection, _no_such_connection)

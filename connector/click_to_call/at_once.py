@@ -17,7 +17,7 @@ from connector.click_to_call.dialling import CLAIM, dial_now
 from connector.connections.store import Connection
 from connector.db import now
 from connector.deployment import Deployment
-from connector.models import Call, Dial, DialState
+from connector.models import Call, CallState, Dial, DialState
 
 SAME_NUMBER = timedelta(seconds=15)
 """Who asks for the same number again within this has mostly clicked twice."""
@@ -46,6 +46,8 @@ class DialStatus:
     reason: str | None
     answer: str | None
     asked_at: datetime
+    is_over: bool
+    """Whether the call has ended."""
 
     @property
     def goes_on(self) -> bool:
@@ -76,6 +78,16 @@ def dial_at_once(deployment: Deployment, connection: Connection, wanted: DialReq
         return _earlier(deployment, connection, wanted)
     dial_now(deployment, connection, call_id)
     return _status(deployment, connection, Dial.call_id == call_id)
+
+
+def asked_before(deployment: Deployment, connection: Connection, key: str) -> DialStatus | None:
+    """What became of the request with this idempotency key, None where there was none."""
+    return _found(deployment, connection, Dial.key == key)
+
+
+def status_of(deployment: Deployment, connection: Connection, call_id: str) -> DialStatus | None:
+    """What has become of the request for this call, None where there is none."""
+    return _found(deployment, connection, Dial.call_id == call_id)
 
 
 def asked_lately(deployment: Deployment, connection: Connection, number: str, extension: str) -> bool:
@@ -122,14 +134,23 @@ def _earlier(deployment: Deployment, connection: Connection, wanted: DialRequest
 
 
 def _status(deployment: Deployment, connection: Connection, which: object) -> DialStatus:
+    found = _found(deployment, connection, which)
+    if found is None:
+        raise LookupError("the request is gone")  # somebody has removed the connection meanwhile
+    return found
+
+
+def _found(deployment: Deployment, connection: Connection, which: object) -> DialStatus | None:
     query = (
         select(Dial.call_id, Dial.extensions, Dial.routing, Dial.state, Dial.reason, Dial.answer)
-        .add_columns(Dial.created_at, Call.client_number)
+        .add_columns(Dial.created_at, Call.client_number, Call.state.label("call_state"))
         .join(Call, Call.id == Dial.call_id)
         .where(Dial.connection_id == connection.id, which)  # type: ignore[arg-type]  # a condition of SQLAlchemy's
     )
     with deployment.database.read() as db:
-        row = db.execute(query).one()
+        row = db.execute(query).first()
+    if row is None:
+        return None
     return DialStatus(
         call_id=row.call_id,
         number=row.client_number,
@@ -139,4 +160,5 @@ def _status(deployment: Deployment, connection: Connection, which: object) -> Di
         reason=row.reason,
         answer=row.answer,
         asked_at=row.created_at,
+        is_over=row.call_state == CallState.ENDED,
     )

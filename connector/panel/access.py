@@ -16,7 +16,7 @@ from werkzeug.wrappers import Response
 from connector.deployment import deployment
 from connector.locks import Lock
 from connector.models import Role
-from connector.panel import signin
+from connector.panel import signin, throttle
 from connector.panel.errors import error_page
 
 csrf = CSRFProtect()
@@ -44,6 +44,7 @@ class PanelUser:
     connection_id: int | None
     extension: str | None
     language: str | None
+    dials_at_once: bool
     session_version: int
     has_password: bool
     is_authenticated: bool = True
@@ -90,6 +91,19 @@ def sign_in(user_id: int, *, by_link: bool) -> None:
     login_user(user)
 
 
+def sign_in_by_password(name: str, password: str) -> bool:
+    """Starts a session where name and password fit. Raises throttle.Blocked after too many that did not."""
+    database, name = deployment().database, name.strip()
+    keys = throttle.name_key(name, request.remote_addr), throttle.address_key(request.remote_addr)
+    throttle.begin(database, keys)
+    user_id = signin.check_password(database, name, password)
+    if user_id is None:
+        return False
+    throttle.succeeded(database, cleared=keys[0], uncounted=keys[1])
+    sign_in(user_id, by_link=False)
+    return True
+
+
 def load_user_by_id(user_id: int) -> PanelUser | None:
     """The user as they are now."""
     row = signin.user_row(deployment().database, user_id)
@@ -102,6 +116,7 @@ def load_user_by_id(user_id: int) -> PanelUser | None:
         connection_id=row.connection_id,
         extension=row.extension,
         language=row.language,
+        dials_at_once=row.dials_at_once,
         session_version=row.session_version,
         has_password=bool(row.password_hash),
     )

@@ -104,6 +104,20 @@ def set_language(database: Database, user_id: int, language: str) -> None:
         db.execute(update(User).where(User.id == user_id).values(language=language))
 
 
+def set_dials_at_once(database: Database, user_id: int, at_once: bool) -> None:
+    """Whether a link in a document calls without a question."""
+    with database.write() as db:
+        db.execute(update(User).where(User.id == user_id).values(dials_at_once=at_once))
+
+
+def set_extension(database: Database, user_id: int, extension: str) -> None:
+    """The user's own short number. Raises ValueError."""
+    if not is_extension(extension):
+        raise ValueError("an extension should be up to 5 digits")
+    with database.write() as db:
+        db.execute(update(User).where(User.id == user_id).values(extension=extension))
+
+
 def user_row(database: Database, user_id: int) -> Any:
     """The user's row, None where there is none."""
     with database.read() as db:

@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response
 
 from connector.deployment import deployment
 from connector.locks import Lock, locked_by
-from connector.panel import signin, throttle
+from connector.panel import access, signin, throttle
 from connector.panel.access import guarded, local_path, panel_user, sign_in
 from connector.panel.forms import NewPasswordForm, SetUpForm, SignInForm, too_many_tries
 from connector.panel.language import COOKIE, KEPT_SECONDS, LANGUAGES
@@ -36,18 +36,13 @@ def sign_in_by_password() -> Answer:
     form = SignInForm()
     if not form.validate_on_submit():
         return render_template("panel/sign_in.html", form=form), 400
-    database, name = deployment().database, form.name.data.strip()
-    keys = throttle.name_key(name, request.remote_addr), throttle.address_key(request.remote_addr)
     try:
-        throttle.begin(database, keys)
+        good = access.sign_in_by_password(form.name.data, form.password.data)
     except throttle.Blocked as blocked:
         return _blocked("panel/sign_in.html", blocked, form=form)
-    user_id = signin.check_password(database, name, form.password.data)
-    if user_id is None:
+    if not good:
         form.password.errors = [gettext("The name or the password is wrong.")]
         return render_template("panel/sign_in.html", form=form), 401
-    throttle.succeeded(database, cleared=keys[0], uncounted=keys[1])
-    sign_in(user_id, by_link=False)
     return redirect(local_path(request.args.get("next")))
 
 

@@ -71,7 +71,15 @@ def postgresql_url(postgresql_server: str) -> str:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database of each engine in turn."""
+    """An empty database of each engine in turn.
+
+    Modules about pages, texts and HTTP, whose SQL is the same or tried elsewhere, have one of SQLite alone.
+    """
+    return empty_database(request, tmp_path)
+
+
+def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty database of the engine that the fixture's parameter names."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'connector.db'}"
     return str(request.getfixturevalue("postgresql_url"))

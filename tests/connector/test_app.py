@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from flask.testing import FlaskClient
 
 from connector.app import create_app
 from connector.deployment import Deployment
+from tests.conftest import empty_database
+
+
+@pytest.fixture(params=["sqlite"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """HTTP is the same on both engines."""
+    return empty_database(request, tmp_path)
 
 
 @pytest.fixture

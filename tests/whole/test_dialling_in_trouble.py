@@ -98,7 +98,7 @@ def test_clicks_get_in_while_pages_wait_for_the_portal(served: Served, portal: B
 def test_an_answer_of_a_proxy_says_nothing_of_the_call(
     served: Served, portal: Bitrix24, evrotel_apps: WebApps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tests.emulators.evrotel, "_text", lambda _: Response(b"<html>504</html>", 504))
+    monkeypatch.setattr(tests.emulators.evrotel.web_apps, "_text", lambda _: Response(b"<html>504</html>", 504))
     call = portal.click_to_call(2, NUMBER)
     wait_for(lambda: [dial for dial in dials(served) if dial.answer])
     evrotel = served.transmitter()

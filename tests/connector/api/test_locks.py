@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,6 +28,7 @@ from connector.deployment import Deployment
 from connector.locks import Lock
 from connector.models import APIKey
 from connector.secrets import digest
+from tests.conftest import empty_database
 from tests.connector.api.conftest import Tenant, make_tenant
 from tests.connector.recordings.rows import add_recording
 
@@ -36,6 +38,12 @@ CHECKS = [
     content_type_conformance,
     response_schema_conformance,
 ]
+
+
+@pytest.fixture(params=["sqlite"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Locks and errors are the same on both engines."""
+    return empty_database(request, tmp_path)
 
 
 def api_rules(app: Flask) -> list[tuple[str, str]]:

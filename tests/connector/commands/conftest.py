@@ -10,8 +10,15 @@ import pytest
 from click.testing import CliRunner, Result
 
 from connector.cli import cli
+from tests.conftest import empty_database
 
 Console = Callable[..., Result]
+
+
+@pytest.fixture(params=["sqlite"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """What commands print is the same on both engines."""
+    return empty_database(request, tmp_path)
 
 
 @pytest.fixture

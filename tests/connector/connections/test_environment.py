@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from connector.connections.environment import apply_environment
 from connector.connections.store import NoSuchConnection
 from connector.settings import SettingsError
-from tests.conftest import MakeDeployment
+from tests.conftest import MakeDeployment, empty_database
+
+
+@pytest.fixture(params=["sqlite"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The environment is the same on both engines."""
+    return empty_database(request, tmp_path)
 
 
 def test_variables_make_the_connection_and_change_it_at_each_start(make_deployment: MakeDeployment) -> None:

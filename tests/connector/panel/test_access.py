@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -11,9 +12,16 @@ from flask.testing import FlaskClient
 from connector.deployment import Deployment
 from connector.locks import Lock
 from connector.panel.headers import POLICY
+from tests.conftest import empty_database
 from tests.connector.panel.rows import add_call, add_connection, add_delivery, add_event, post, signed_in
 
 ROOMS = ("sign_in.", "calls.", "call_recording.", "live.", "deliveries.", "events.", "connections.")
+
+
+@pytest.fixture(params=["sqlite"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Locks are the same on both engines."""
+    return empty_database(request, tmp_path)
 
 
 def panel_rules(app: Flask, lock: Lock, method: str) -> list[str]:

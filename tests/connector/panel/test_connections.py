@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import zipfile
 from io import BytesIO
+from pathlib import Path
 
+import pytest
 from flask.testing import FlaskClient
 
 from connector.deployment import Deployment
+from tests.conftest import empty_database
 from tests.connector.panel.rows import add_connection, post
 
 ENGLISH = {"Accept-Language": "en"}
+
+
+@pytest.fixture(params=["sqlite"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Forms are the same on both engines."""
+    return empty_database(request, tmp_path)
 
 
 def page(client: FlaskClient, path: str) -> str:

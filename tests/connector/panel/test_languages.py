@@ -17,6 +17,7 @@ from flask.testing import FlaskClient
 
 from connector.deployment import Deployment
 from connector.panel.language import LANGUAGES
+from tests.conftest import empty_database
 from tests.connector.panel.rows import csrf_token, post
 
 ROOT = Path(__file__).parents[3]
@@ -27,6 +28,12 @@ KEYWORDS = {
     "lazy_gettext": None,
     "ngettext": (1, 2),
 }
+
+
+@pytest.fixture(params=["sqlite"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Texts are the same on both engines."""
+    return empty_database(request, tmp_path)
 
 
 def catalog(language: str) -> Catalog:

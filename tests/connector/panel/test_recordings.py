@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,12 +19,19 @@ from connector.deployment import Deployment
 from connector.models import Delivery, DeliveryKind, DeliveryState, Recording, RecordingPlay
 from connector.recordings import jobs
 from connector.recordings.listening import ListeningPass, plays_of, read_listening, sign_listening
+from tests.conftest import empty_database
 from tests.connector.panel.rows import add_call, add_connection, post, signed_in
 from tests.connector.recordings.doors import fetch_due
 from tests.connector.recordings.rows import delivery_of, recording_of, url_of
 from tests.emulators.evrotel import Recordings, wav
 
 KEYS = ("test-key-of-enough-length",)
+
+
+@pytest.fixture(params=["sqlite"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Pages are the same on both engines."""
+    return empty_database(request, tmp_path)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -23,8 +24,14 @@ from connector.panel.signin import (
     use_link,
     user_row,
 )
-from tests.conftest import MakeDeployment
+from tests.conftest import MakeDeployment, empty_database
 from tests.connector.panel.rows import PASSWORD, add_connection, csrf_token, post, signed_in
+
+
+@pytest.fixture(params=["sqlite"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Pages are the same on both engines; the brakes have tests of their own."""
+    return empty_database(request, tmp_path)
 
 
 def sign_in(client: FlaskClient, name: str, password: str, query: str = "") -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import soundfile
@@ -13,10 +14,17 @@ from connector.deployment import Deployment
 from connector.recordings import proxy
 from connector.recordings.content import read_recording
 from connector.recordings.links import call_of
+from tests.conftest import empty_database
 from tests.connector.recordings.doors import fetch_due, get
 from tests.connector.recordings.rows import RECFILE, add_connection, add_recording, path_of, recording_of
 from tests.connector.recordings.test_mp3 import SECONDS, wav
 from tests.emulators.evrotel import Recordings
+
+
+@pytest.fixture(params=["sqlite"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """HTTP is the same on both engines."""
+    return empty_database(request, tmp_path)
 
 
 @pytest.fixture(params=["keeps ranges", "knows none"])

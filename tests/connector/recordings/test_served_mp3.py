@@ -24,13 +24,19 @@ from connector.recordings.forgetting import purge_number
 from crm_adapters.errors import Refused, TryAgain
 from crm_adapters.registry import DESCRIPTIONS
 from migrations import schema
-from tests.conftest import make_settings
+from tests.conftest import empty_database, make_settings
 from tests.connector.recordings.doors import fetch_due, get
 from tests.connector.recordings.rows import RECFILE, add_connection, add_recording, change, path_of, recording_of
 from tests.connector.recordings.test_mp3 import SECONDS, likeness, speech, strange_wav, wav
 from tests.emulators.evrotel import Recordings
 
 ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(params=["sqlite"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """HTTP is the same on both engines."""
+    return empty_database(request, tmp_path)
 
 
 @pytest.fixture

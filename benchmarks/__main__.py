@@ -8,7 +8,7 @@ import platform
 import time
 from collections.abc import Callable
 
-from benchmarks import amocrm, answer, burst, drain, memory, mp3, recordings, starts
+from benchmarks import amocrm, answer, autodial, burst, drain, memory, mp3, recordings, starts
 
 BENCHMARKS: dict[str, Callable[[], None]] = {
     "starts": starts.measure,
@@ -17,6 +17,7 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "burst": burst.measure,
     "amocrm": amocrm.measure,
     "drain": drain.measure,
+    "autodial": autodial.measure,
     "mp3": mp3.measure,
     "recordings": recordings.measure,
 }

@@ -38,6 +38,10 @@ class Place:
 
     def run(self, *arguments: str) -> None:
         """Runs one command of `connector` to its end. Raises RuntimeError with what it printed where it failed."""
+        self.run_and_read(*arguments)
+
+    def run_and_read(self, *arguments: str) -> str:
+        """The same; what it printed."""
         done = subprocess.run(
             [sys.executable, "-m", "connector", *arguments],
             cwd=self.directory,
@@ -48,6 +52,7 @@ class Place:
         )
         if done.returncode:
             raise RuntimeError(f"connector {arguments[0]} failed: {done.stdout}{done.stderr}")
+        return done.stdout
 
     @contextmanager
     def database(self) -> Iterator[Database]:

@@ -18,6 +18,7 @@ COMMANDS = {
     "simulate": ("connector.commands.simulate:simulate", "Play Evrotel's transmitter against a receiver."),
     "deliveries": ("connector.commands.deliveries:deliveries", "What could not be told to a CRM."),
     "events": ("connector.commands.events:events", "What Evrotel sent, as it was kept."),
+    "autodial": ("connector.commands.autodial:autodial", "Messages played to many clients."),
     "reconcile": ("connector.commands.reconcile:reconcile", "Compare Evrotel's call records with ours."),
     "widget": ("connector.commands.widget:widget", "Scripts for a CRM's pages."),
     "recordings": ("connector.commands.recordings:recordings", "Links to recordings, and forgetting them."),

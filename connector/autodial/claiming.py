@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection as SQLConnection
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 
 from connector.autodial.campaigns import DO_NOT_CALL, TOO_LATE
 from connector.autodial.hours import next_allowed, parse_holidays, parse_quiet_hours, zones_of
@@ -34,7 +34,9 @@ LOOKED_AT = 50
 """Numbers looked at in one go for one that may be called now."""
 RINGS = timedelta(seconds=20)
 """How long a phone rings before a message begins, where nobody is left to say more."""
-UNKNOWN_LENGTH = timedelta(seconds=40)
+UNKNOWN_LENGTH = timedelta(seconds=25)
+LEASE = timedelta(seconds=12)
+"""So long after its worker's last sign a call's outcome is for others to find out; a worker gives one each 3 s."""
 LASTS_AT_MOST = timedelta(minutes=6)
 """No call of a campaign waits longer for its events."""
 
@@ -68,7 +70,7 @@ def claim_next(db: SQLConnection, connection: Connection, campaign_id: str, at: 
     tries = number.tries + 1
     call_id = _place(db, connection, campaign, at, number)
     busy_until = at + _length(db, connection, campaign.mediafile)
-    values = {"call_id": call_id, "tries": tries, "busy_until": busy_until, "billsec": None}
+    values = {"call_id": call_id, "tries": tries, "busy_until": busy_until, "leased_until": at + LEASE, "billsec": None}
     _set(db, number.id, at, state=CampaignNumberState.CALLING, **values)
     if campaign.pause_seconds:
         later = at + timedelta(seconds=campaign.pause_seconds)
@@ -139,7 +141,11 @@ def _busy(db: SQLConnection, campaign_id: str, at: datetime) -> int:
     query = select(func.count()).select_from(CampaignNumber)
     calling = CampaignNumber.state == CampaignNumberState.CALLING
     return db.execute(
-        query.where(CampaignNumber.campaign_id == campaign_id, calling, CampaignNumber.busy_until > at)
+        query.where(
+            CampaignNumber.campaign_id == campaign_id,
+            calling,
+            or_(CampaignNumber.busy_until > at, CampaignNumber.leased_until > at),
+        )
     ).scalar_one()
 
 

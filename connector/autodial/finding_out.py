@@ -22,11 +22,11 @@ from crm_adapters.events import Direction
 
 logger = logging.getLogger(__name__)
 
-PATIENCE = timedelta(seconds=45)
-"""So long after its place was given up a call may still leave a trace: then one that left none was not made."""
+PATIENCE = timedelta(seconds=30)
+"""So long after it must be over a call may still leave a trace: then one that left none was not made."""
 GOES_ON = timedelta(minutes=5)
 """A call whose start has come and whose end has not is waited for so long."""
-RECORDS_EACH = timedelta(seconds=15)
+RECORDS_EACH = timedelta(seconds=5)
 APART = timedelta(seconds=90)
 """So far may a record's time be from the moment when we asked."""
 LOOKED_BACK = timedelta(minutes=15)
@@ -34,19 +34,19 @@ LOOKED_BACK = timedelta(minutes=15)
 
 @dataclass(frozen=True, kw_only=True)
 class _Unknown:
-    """A try whose answer came to nobody. `asked_at` is when Evrotel was asked, `free_at` when it gave up its place."""
+    """A try whose answer came to nobody. `asked_at` is when Evrotel was asked, `over_at` when it must be over."""
 
     number_id: int
     number: str
     tries: int
     call_id: str
     asked_at: datetime
-    free_at: datetime
+    over_at: datetime
 
     @property
     def is_late(self) -> bool:
         """Whether nothing will come any more."""
-        return now() - self.free_at >= PATIENCE
+        return now() - self.over_at >= PATIENCE
 
 
 class FindingOut:
@@ -100,7 +100,7 @@ class FindingOut:
                 write_outcome(db, campaign, row.id, outcome, tries=row.tries, billsec=row.billsec)
 
     def _unknown(self, campaign: Any) -> Sequence[_Unknown]:
-        """Tries whose place was given up: nobody says any more that they go on, and no event did."""
+        """Tries whose worker is gone: nobody says any more that they go on, and no event did."""
         at = now()
         goes_on = and_(Call.expected.is_(False), Call.state == CallState.OPEN, CampaignNumber.updated_at > at - GOES_ON)
         query = (
@@ -110,7 +110,7 @@ class FindingOut:
             .where(
                 CampaignNumber.campaign_id == campaign.id,
                 CampaignNumber.state == CampaignNumberState.CALLING,
-                or_(CampaignNumber.busy_until.is_(None), CampaignNumber.busy_until <= at),
+                or_(CampaignNumber.leased_until.is_(None), CampaignNumber.leased_until <= at),
                 or_(Call.id.is_(None), ~goes_on),
             )
         )
@@ -123,7 +123,7 @@ class FindingOut:
                 tries=row.tries,
                 call_id=row.call_id or "",
                 asked_at=row.updated_at,
-                free_at=row.busy_until or row.updated_at,
+                over_at=row.busy_until or row.updated_at,
             )
             for row in rows
         ]

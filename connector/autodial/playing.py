@@ -14,7 +14,7 @@ from sqlalchemy import Connection as SQLConnection
 from sqlalchemy import and_, delete, or_, select, update
 
 from connector.autodial.answers import Outcome, is_tried_again, outcome_of
-from connector.autodial.claiming import Try, claim_next, claim_test
+from connector.autodial.claiming import LEASE, Try, claim_next, claim_test
 from connector.connections.store import Connection
 from connector.db import Unavailable, now
 from connector.deployment import Deployment
@@ -26,8 +26,6 @@ logger = logging.getLogger(__name__)
 
 PLAYS_AT_ONCE = 100
 """Calls that one worker has going at the same time, of all campaigns: a thread each."""
-LEASE = timedelta(seconds=12)
-"""So long after its worker's last sign a call's outcome is for others to find out; a worker gives one each 3 s."""
 TOO_SOON_WAIT = timedelta(seconds=61)
 UNREACHABLE_WAIT = timedelta(seconds=10)
 EVENTS_FOLLOW = timedelta(seconds=10)
@@ -72,9 +70,8 @@ class Players:
             return
         until = now() + LEASE
         mine = and_(CampaignNumber.id.in_(ids), CampaignNumber.state == CampaignNumberState.CALLING)
-        shorter = or_(CampaignNumber.busy_until.is_(None), CampaignNumber.busy_until < until)
         with self._deployment.database.write() as db:
-            db.execute(update(CampaignNumber).where(mine, shorter).values(busy_until=until))
+            db.execute(update(CampaignNumber).where(mine).values(leased_until=until))
 
     def finish(self) -> None:
         """Waits a while for the calls that go on: their answers come to this process alone."""

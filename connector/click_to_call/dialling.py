@@ -91,7 +91,8 @@ def give_up_late(deployment: Deployment) -> None:
         with deployment.database.write() as db:
             ends_as = disposition or Disposition.FAILED
             if end_dial(db, connection, row.call_id, reason, at=now(), disposition=ends_as):
-                logger.warning("a call that was asked for did not begin: %s", reason, extra=about(row.call_id))
+                level = logging.INFO if row.mediafile and disposition is not None else logging.WARNING
+                logger.log(level, "a call that was asked for had no events: %s", reason, extra=about(row.call_id))
                 deployment.database.wake_workers(db)
 
 

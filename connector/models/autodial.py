@@ -113,8 +113,8 @@ class CampaignNumberState(StrEnum):
 
 class CampaignNumber(Base):
     """One number of a campaign. `result` is its last outcome (autodial/answers.py), or why it was skipped; `call_id`
-    its last call. `busy_until`: so long a call that goes on holds one of the campaign's places, unless its worker says
-    more.
+    its last call. A call that goes on holds one of the campaign's places as long as its worker says so
+    (`leased_until`), and where that is gone until `busy_until`, when it must be over.
     """
 
     __tablename__ = "campaign_numbers"
@@ -128,6 +128,7 @@ class CampaignNumber(Base):
     call_id: Mapped[str | None] = mapped_column(String(32))
     billsec: Mapped[int | None]
     busy_until: Mapped[datetime | None]
+    leased_until: Mapped[datetime | None]
     updated_at: Mapped[datetime]
 
     __table_args__ = (

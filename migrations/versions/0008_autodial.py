@@ -100,6 +100,7 @@ def upgrade() -> None:
         sa.Column("call_id", sa.String(length=32), nullable=True),
         sa.Column("billsec", sa.Integer(), nullable=True),
         sa.Column("busy_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("leased_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["campaign_id"], ["campaigns.id"], name=op.f("fk_campaign_numbers_campaign_id"), ondelete="CASCADE"

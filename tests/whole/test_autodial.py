@@ -200,6 +200,7 @@ def test_a_lost_answer_is_found_in_the_records_or_stays_unclear(
     monkeypatch.setattr("connector.evrotel.client.PLAY_SECONDS", 0.3)
     monkeypatch.setattr(claiming, "RINGS", timedelta(seconds=0.5))
     monkeypatch.setattr(claiming, "UNKNOWN_LENGTH", timedelta(0))
+    monkeypatch.setattr(claiming, "LEASE", timedelta(seconds=0.5))
     monkeypatch.setattr(finding_out, "PATIENCE", timedelta(seconds=1))
     monkeypatch.setattr(finding_out, "RECORDS_EACH", timedelta(seconds=0.5))
     evrotel_apps.play_seconds = 0.8
@@ -269,5 +270,7 @@ def _time_passes(installation: Installation, seconds: float = 0) -> None:
     database = Database(installation.environment["DATABASE_URL"])
     with database.write() as db:
         free = now() - timedelta(seconds=seconds)
-        db.execute(update(CampaignNumber).where(CampaignNumber.state == "calling").values(busy_until=free))
+        db.execute(
+            update(CampaignNumber).where(CampaignNumber.state == "calling").values(busy_until=free, leased_until=free)
+        )
     database.dispose()

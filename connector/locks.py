@@ -22,6 +22,7 @@ class Lock(StrEnum):
     LISTENING_PASS = "a signed pass of some hours for one recording and listener"  # noqa: S105 - as above
     SIGN_IN = "the door where one signs in: rate limited"
     SESSION = "a signed-in panel user"
+    SUPERVISOR = "a signed-in panel user of role supervisor or admin"
     ADMIN = "a signed-in panel user of role admin"
     SETUP_TOKEN = "the generated set-up token"  # noqa: S105 - as above
 

@@ -71,18 +71,26 @@ def _read(text: str, region: str) -> tuple[str | None, str]:
 
 
 def texts_of_file(content: bytes) -> list[str]:
-    """The entries of a CSV file, a spreadsheet (XLSX, XLS, ODS) or a plain list: one for each row that is not empty.
+    """The entries of a list, without their lines. Raises ValueError that says what is wrong."""
+    return [text for _, text in entries_of_file(content)]
+
+
+def entries_of_file(content: bytes) -> list[tuple[int, str]]:
+    """The entries of a CSV file, a spreadsheet (XLSX, XLS, ODS) or a plain list: line (from 1) and text, one for each
+    row that is not empty.
 
     Of a row with several cells the first one that looks like a number. A first row of headings is left out. Raises
     ValueError that says what is wrong.
     """
-    rows = _sheet(content) if content.startswith((b"PK", b"\xd0\xcf\x11\xe0")) else _table(_decoded(content))
-    rows = [cells for row in rows if (cells := [cell.strip() for cell in row if cell.strip()])]
-    if rows and not any(_LIKE_A_NUMBER.match(cell) for cell in rows[0]):
+    table = _sheet(content) if content.startswith((b"PK", b"\xd0\xcf\x11\xe0")) else _table(_decoded(content))
+    rows = [
+        (line, cells) for line, row in enumerate(table, 1) if (cells := [cell.strip() for cell in row if cell.strip()])
+    ]
+    if rows and not any(_LIKE_A_NUMBER.match(cell) for cell in rows[0][1]):
         del rows[0]
     if len(rows) > MOST:
         raise ValueError(f"a list may have {MOST} numbers at most")
-    return [next((cell for cell in row if _LIKE_A_NUMBER.match(cell)), row[0]) for row in rows]
+    return [(line, next((cell for cell in row if _LIKE_A_NUMBER.match(cell)), row[0])) for line, row in rows]
 
 
 def _sheet(content: bytes) -> list[list[str]]:

@@ -21,6 +21,9 @@ from connector.panel.errors import error_page
 
 csrf = CSRFProtect()
 NOBODY = -1  # no row has this ID
+LARGE_BODIES: dict[str, tuple[int, int]] = {}
+"""By endpoint, of pages that take more than others from who is signed in: the most bytes of a request, and of its
+fields without the files."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +65,11 @@ class PanelUser:
     @property
     def sees_payloads(self) -> bool:
         """Whether raw requests and the CRM's answers are shown."""
+        return self.role is not Role.AGENT
+
+    @property
+    def runs_campaigns(self) -> bool:
+        """Whether the user has messages played to clients, those of the connections they see."""
         return self.role is not Role.AGENT
 
     @property
@@ -151,6 +159,8 @@ def guarded(blueprint: Blueprint, *, redirects: bool = True) -> Blueprint:
 
 
 def _guard(redirects: bool) -> Response | None:
+    if request.endpoint in LARGE_BODIES and current_user.is_authenticated:
+        request.max_content_length, request.max_form_memory_size = LARGE_BODIES[request.endpoint]
     if any("\0" in text for text in _given()):
         abort(400)  # PostgreSQL takes it in no text, and nobody means it
     view = current_app.view_functions[request.endpoint or ""]
@@ -181,6 +191,13 @@ def _session(redirects: bool) -> Response | None:
     return redirect(url_for("sign_in.sign_in_page", next=wanted if wanted != "/" else None))
 
 
+def _supervisor(redirects: bool) -> Response | None:
+    answer = _session(redirects)
+    if answer is None and not panel_user().runs_campaigns:
+        abort(403)
+    return answer
+
+
 def _admin(redirects: bool) -> Response | None:
     answer = _session(redirects)
     if answer is None and not panel_user().is_admin:
@@ -193,6 +210,7 @@ _CHECKS: dict[Lock, Callable[[bool], Response | None]] = {
     Lock.SIGN_IN: _open,
     Lock.SETUP_TOKEN: _open,
     Lock.SESSION: _session,
+    Lock.SUPERVISOR: _supervisor,
     Lock.ADMIN: _admin,
 }
 

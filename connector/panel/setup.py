@@ -12,7 +12,9 @@ from flask_bootstrap import Bootstrap5
 
 from connector.locks import Lock, locked_by
 from connector.panel import (
+    autodial_views,
     call_views,
+    campaign_views,
     connecting,
     connection_views,
     delivery_views,
@@ -37,6 +39,8 @@ ROOMS = (
     event_views,
     connection_views,
     connecting,
+    autodial_views,
+    campaign_views,
 )
 
 

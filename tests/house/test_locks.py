@@ -40,6 +40,7 @@ TURNED_AWAY = {
     Lock.SETUP_TOKEN: {400, 404},  # no set-up token is set: there is no such page; 400 as below
     Lock.ADAPTER: {400, 401, 403, 404, 405},
     Lock.SESSION: {302, 400, 401},  # 400: the missing CSRF token is noticed first
+    Lock.SUPERVISOR: {302, 400, 401},
     Lock.ADMIN: {302, 400, 401},
 }
 """What a request without any proof is answered."""

@@ -15,7 +15,18 @@ from connector.panel.headers import POLICY
 from tests.conftest import empty_database
 from tests.connector.panel.rows import add_call, add_connection, add_delivery, add_event, post, signed_in
 
-ROOMS = ("sign_in.", "calls.", "call_recording.", "live.", "deliveries.", "events.", "connections.")
+ROOMS = (
+    "sign_in.",
+    "calls.",
+    "call_recording.",
+    "live.",
+    "deliveries.",
+    "events.",
+    "connections.",
+    "autodial.",
+    "campaigns.",
+    ,
+)
 
 
 @pytest.fixture(params=["sqlite"])
@@ -44,7 +55,7 @@ def test_each_view_of_the_panel_declares_its_lock(app: Flask) -> None:
     assert all(isinstance(getattr(app.view_functions[name], "lock", None), Lock) for name in panel)
 
 
-@pytest.mark.parametrize("lock", [Lock.SESSION, Lock.ADMIN])
+@pytest.mark.parametrize("lock", [Lock.SESSION, Lock.SUPERVISOR, Lock.ADMIN])
 def test_strangers_get_no_further_than_the_sign_in(app: Flask, lock: Lock) -> None:
     client = app.test_client()
     for path in panel_rules(app, lock, "GET"):
@@ -62,11 +73,13 @@ def test_agents_and_supervisors_get_into_nothing_of_the_admin(app: Flask, deploy
     for client in (agent, supervisor):
         assert {client.get(path).status_code for path in panel_rules(app, Lock.ADMIN, "GET")} == {403}
         assert {post(client, path).status_code for path in panel_rules(app, Lock.ADMIN, "POST")} == {403}
+    assert {agent.get(path).status_code for path in panel_rules(app, Lock.SUPERVISOR, "GET")} == {403}
+    assert {post(agent, path).status_code for path in panel_rules(app, Lock.SUPERVISOR, "POST")} == {403}
     assert deployment.connections.by_id(connection.id) is not None
 
 
 def test_no_post_of_the_panel_goes_without_its_token(app: Flask, admin: FlaskClient) -> None:
-    for lock in (Lock.SESSION, Lock.ADMIN, Lock.SIGN_IN, Lock.PUBLIC):
+    for lock in (Lock.SESSION, Lock.SUPERVISOR, Lock.ADMIN, Lock.SIGN_IN, Lock.PUBLIC):
         for path in panel_rules(app, lock, "POST"):
             answer = admin.post(path, data={"csrf_token": "made-up"})
             assert answer.status_code == 400, path
@@ -123,7 +136,7 @@ def test_every_page_has_the_security_headers_and_no_inline_code(
     call = add_call(deployment.database, shop.id)
     add_delivery(deployment.database, shop.id, call)
     add_event(deployment.database, shop.id, b"x", reason="unreadable")
-    pages = [path for lock in (Lock.SESSION, Lock.ADMIN) for path in panel_rules(app, lock, "GET")]
+    pages = [path for lock in (Lock.SESSION, Lock.SUPERVISOR, Lock.ADMIN) for path in panel_rules(app, lock, "GET")]
     pages = [path for path in pages if not path.startswith("/live/")]
     answers = [
         *(admin.get(path) for path in [*pages, f"/calls/{call}", "/new-connection?crm=bitrix24"]),

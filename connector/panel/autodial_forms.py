@@ -18,6 +18,7 @@ from wtforms import (
     Field,
     HiddenField,
     IntegerField,
+    SelectChoice,
     SelectField,
     SelectMultipleField,
     StringField,
@@ -110,7 +111,7 @@ class PlanForm(FlaskForm):  # type: ignore[misc]  # as above
     retry_minutes = _number(lazy_gettext("Minutes until the next try"), 0, 1440, 5)
     redial = SelectMultipleField(
         lazy_gettext("Another try after"),
-        choices=[(str(each), DISPOSITIONS[str(each)][0]) for each in REDIALLABLE],
+        choices=[SelectChoice(str(each), DISPOSITIONS[str(each)][0]) for each in REDIALLABLE],
     )
     pause_seconds = _number(lazy_gettext("Seconds between two calls"), 0, 3600, 0)
     quiet_hours = StringField(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from flask import Blueprint, Response, abort, flash, redirect, render_template, request, url_for
-from flask_babel import gettext, ngettext
+from flask_babel import gettext
 from werkzeug.wrappers import Response as AnyResponse
+from wtforms import SelectChoice
 
 from connector.autodial import campaigns, do_not_call, media
 from connector.autodial.numbers import MOST_BYTES, NumberList, entries_of_file, read_numbers
@@ -18,6 +19,7 @@ from connector.panel.access import LARGE_BODIES, guarded, panel_user
 from connector.panel.autodial_forms import AudioForm, DoNotCallForm, EvrotelsListForm
 from connector.panel.autodial_words import in_words
 from connector.panel.call_views import seen_connections
+from connector.panel.language import clock
 
 blueprint = guarded(Blueprint("autodial", __name__, url_prefix="/campaigns"))
 Answer = str | AnyResponse | tuple[str, int]
@@ -123,7 +125,7 @@ def do_not_call_page(name: str) -> Answer:
         given, rejected = given_numbers(form, connection)
         reason = (form.reason.data or "").strip()
         added = do_not_call.add(deployment().database, connection, given.numbers, reason, panel_user().name)
-        flash(ngettext("%(num)s number is added.", "%(num)s numbers are added.", added), "success")
+        flash(gettext("Numbers added: %(count)s.", count=added), "success")
         if not rejected and not form.errors:
             return redirect(url_for("autodial.do_not_call_page", name=name))
     found = "".join(character for character in request.args.get("number", "") if character.isdecimal())[:20]
@@ -179,10 +181,12 @@ def seen_connection(name: str) -> Connection:
     return connection
 
 
-def mediafiles(connection: Connection) -> list[tuple[str, str]]:
+def mediafiles(connection: Connection) -> list[SelectChoice]:
     """The files that Evrotel has: its name for each, and ours."""
     files = media.kept_media(deployment(), connection)
-    return [(row.mediafile, f"{row.name} ({row.milliseconds / 1000:.0f} s)") for row in files if row.mediafile]
+    return [
+        SelectChoice(row.mediafile, f"{row.name} ({clock(row.milliseconds // 1000)})") for row in files if row.mediafile
+    ]
 
 
 def given_numbers(form: Any, connection: Connection) -> tuple[NumberList, list[Rejection]]:

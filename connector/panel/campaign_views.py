@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flask import Blueprint, Response, abort, flash, redirect, request, url_for
-from flask_babel import gettext, lazy_gettext, ngettext
+from flask_babel import gettext, lazy_gettext
 from sqlalchemy import Row
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -202,7 +202,7 @@ def redial_unclear(name: str, campaign_id: str) -> AnyResponse:
     except campaigns.NotNow as error:
         flash(in_words(error), "danger")
     else:
-        flash(ngettext("%(num)s number is called again.", "%(num)s numbers are called again.", count), "success")
+        flash(gettext("Numbers to be called again: %(count)s.", count=count), "success")
     return _back(name, row.id)
 
 

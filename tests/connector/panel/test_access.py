@@ -25,7 +25,6 @@ ROOMS = (
     "connections.",
     "autodial.",
     "campaigns.",
-    ,
 )
 
 

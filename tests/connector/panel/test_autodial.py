@@ -26,6 +26,8 @@ from tests.emulators.evrotel import wav
 AUTODIAL = Path(__file__).parents[3] / "connector" / "autodial"
 MEDIA = "20558_greeting.wav"
 KEY = "0" * 32
+RAISED = {"UnfitAudio", "NotNow", "Refused", "NotTaken", "ValueError"}
+ASSIGNED = {"error", "why", "unclear", "NO_NUMBER", "FOREIGN", "PREMIUM"}
 
 
 @pytest.fixture(params=["sqlite"])
@@ -63,6 +65,13 @@ def add_draft(client: FlaskClient, numbers: str = "0671234567", **values: Any) -
     """What the page of a new campaign answers to numbers."""
     data = {"key": KEY, "name": "Spring", "mediafile": MEDIA, "numbers": numbers}
     return post(client, "/campaigns/shop/new", **data | values)
+
+
+def large(client: FlaskClient, size: int) -> int:
+    """The status of an upload that begins with so many bytes of nothing."""
+    return client.post(
+        "/campaigns/shop/audio", data=bytes(size), content_type="multipart/form-data; boundary=x"
+    ).status_code
 
 
 def only(deployment: Deployment) -> Any:
@@ -109,12 +118,11 @@ def test_what_is_no_audio_is_said_at_its_field(boss: FlaskClient) -> None:
     assert answer.status_code == 400
     assert "This is no WAV, MP3, OGG or FLAC file" in answer.text
     assert "Choose a file." in post(boss, "/campaigns/shop/audio").text
-    assert post(boss, "/campaigns/shop/audio", file=(io.BytesIO(bytes(21 * 2**20)), "x.wav")).status_code == 413
+    assert large(boss, 21 * 2**20) == 413
 
 
 def test_a_large_body_of_a_stranger_is_not_read(app: Flask, shop: Connection) -> None:
-    answer = app.test_client().post("/campaigns/shop/audio", data={"file": (io.BytesIO(bytes(2**20)), "x.wav")})
-    assert answer.status_code == 413
+    assert large(app.test_client(), 2**20) == 413
 
 
 def test_what_is_left_out_is_shown_before_one_goes_on(
@@ -124,12 +132,7 @@ def test_what_is_left_out_is_shown_before_one_goes_on(
     listed = "phone;name\n0671234567;Olha\n067 123 45 67;again\n\n+1 201 555 0123;far\n0671234569;no\n<b>;x\n"
     shown = add_draft(boss, file=(io.BytesIO(listed.encode()), "list.csv")).text
     facts = re.findall(r"<dt>([^<]+)</dt><dd>(?:<strong>)?(\d+)", shown)
-    assert facts == [
-        ("To be called", "1"),
-        ("Came more than once", "1"),
-        ("On the do-not-call list", "1"),
-        ("Can&#39;t be called", "2"),
-    ] or [number for _, number in facts] == ["1", "1", "1", "2"]
+    assert [number for _, number in facts] == ["1", "1", "1", "2"]
     lines = re.findall(r'data-label="Line">(\d+)</td><td role="cell" class="code">([^<]+)</td>', shown)
     assert lines == [("5", "+1 201 555 0123"), ("7", "&lt;b&gt;")]
     assert "Evrotel&#39;s autodial calls Ukrainian numbers only" in shown
@@ -156,11 +159,8 @@ def test_when_to_call_is_in_the_connection_s_zone(boss: FlaskClient, deployment:
     assert post(boss, when, **form, redial=["busy", "failed"]).status_code == 302
     row = only(deployment)
     assert (row.chnum, row.attempts, row.retry_seconds, row.pause_seconds) == (5, 2, 900, 1)
-    assert (row.quiet_hours, row.holidays, row.redial) == (
-        "21:00-10:00",
-        ["2026-12-25", "2027-01-01"],
-        ["busy", "failed"],
-    )
+    assert (row.quiet_hours, row.redial) == ("21:00-10:00", ["busy", "failed"])
+    assert row.holidays == ["2026-12-25", "2027-01-01"]
     assert row.starts_at.isoformat() == "2026-12-01T08:00:00+00:00"
     assert 'value="2026-12-01T10:00"' in page(boss, when)
     wrong = {"quiet_hours": "evening", "holidays": "Xmas", "chnum": "51", "attempts": "", "ends_at": "2026-11-01T00:00"}
@@ -236,7 +236,7 @@ def test_results_are_shown_and_downloaded(boss: FlaskClient, deployment: Deploym
 
 
 def test_evrotels_own_list_says_what_it_is(boss: FlaskClient, deployment: Deployment) -> None:
-    assert "stopped only in Evrotel&#39;s cabinet" in page(boss, "/campaigns/shop/evrotels-list")
+    assert "stopped only in Evrotel's cabinet" in page(boss, "/campaigns/shop/evrotels-list")
     form = {"key": KEY, "name": "Own", "mediafile": MEDIA, "chnum": "3"}
     assert "Nobody is called without it." in post(boss, "/campaigns/shop/evrotels-list", **form).text
     refused = post(boss, "/campaigns/shop/evrotels-list", **form, consent="y")
@@ -276,11 +276,9 @@ def said_by_the_autodial() -> set[str]:
     for path in AUTODIAL.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             match node:
-                case ast.Call(
-                    func=ast.Name("UnfitAudio" | "NotNow" | "Refused" | "NotTaken" | "ValueError"), args=[text]
-                ):
+                case ast.Call(func=ast.Name(name), args=[text]) if name in RAISED:
                     found |= _texts(text)
-                case ast.Assign(targets=[ast.Name("error" | "why" | "NO_NUMBER" | "FOREIGN" | "PREMIUM" | "unclear")]):
+                case ast.Assign(targets=[ast.Name(name)]) if name in ASSIGNED:
                     found |= _texts(node.value)
                 case ast.Return(value=ast.Constant(str()) | ast.JoinedStr()) if path.name == "media.py":
                     found |= _texts(node.value)

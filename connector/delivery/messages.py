@@ -18,7 +18,7 @@ from connector.calls.plans import TASKS_LAST
 from connector.connections.store import Connection
 from connector.db import now
 from connector.deployment import Deployment
-from connector.models import Call, Delivery, DeliveryKind, DeliveryState
+from connector.models import Call, Delivery, DeliveryKind, DeliveryState, DialOrigin
 from connector.recordings.content import read_recording, sent_as_mp3
 from connector.recordings.links import EXTENSIONS, given_url
 from connector.texts import (
@@ -29,6 +29,7 @@ from connector.texts import (
     MISSED,
     MISSED_ON_LINE,
     NOT_DIALLED,
+    OF_CAMPAIGN,
     ON_LINE,
     REACHED,
     RESULTS,
@@ -95,6 +96,8 @@ def _result(connection: Connection, row: Any) -> str:
         told.append(in_language(language, ON_LINE, line=readable(row.line)))
     if row.extension:
         told.append(in_language(language, AT_EXTENSION, extension=row.extension))
+    if row.dial_origin == DialOrigin.CAMPAIGN:
+        told.append(in_language(language, OF_CAMPAIGN, name=row.dial_asked_by))
     told = [f"{each}." for each in told]
     return " ".join(filter(None, (*told, _reason(connection, row))))
 

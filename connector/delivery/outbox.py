@@ -94,6 +94,8 @@ _WITH_FACTS = (
         Dial.user_id.label("dial_user_id"),
         Dial.extensions.label("dial_extensions"),
         Dial.reason.label("dial_reason"),
+        Dial.origin.label("dial_origin"),
+        Dial.asked_by.label("dial_asked_by"),
     )
     .join(Call, Call.id == Delivery.call_id)
     .outerjoin(Recording, Recording.call_id == Call.id)

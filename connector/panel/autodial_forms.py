@@ -126,7 +126,12 @@ class PlanForm(FlaskForm):  # type: ignore[misc]  # as above
         description=lazy_gettext("Dates on which nobody is called, such as 2026-12-25, with spaces between."),
         render_kw={"autocomplete": "off", "spellcheck": "false"},
     )
-    starts_at = DateTimeLocalField(lazy_gettext("Not before"), [Optional()], format=["%Y-%m-%dT%H:%M"])
+    starts_at = DateTimeLocalField(
+        lazy_gettext("Not before"),
+        [Optional()],
+        format=["%Y-%m-%dT%H:%M"],
+        description=lazy_gettext("In the connection's time zone. Empty: as soon as you start it."),
+    )
     ends_at = DateTimeLocalField(
         lazy_gettext("Not after"),
         [Optional()],

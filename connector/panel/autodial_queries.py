@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, case, func, select
 
 from connector.connections.store import Connection
-from connector.db import Database
+from connector.db import Database, now
 from connector.models import Campaign, CampaignNumber, CampaignNumberState, DoNotCall
 from connector.panel.queries import PAGE, Page
 
+SOON = timedelta(seconds=2)
 _ENDED = (CampaignNumberState.DONE, CampaignNumberState.SKIPPED)
 
 
@@ -44,6 +46,17 @@ def numbers_page(database: Database, campaign_id: str, after: int | None, result
     with database.read() as db:
         rows = db.execute(query.order_by(CampaignNumber.id).limit(PAGE + 1)).all()
     return Page(rows=rows[:PAGE], next=str(rows[PAGE - 1].id) if len(rows) > PAGE else None)
+
+
+def next_call_at(database: Database, campaign: Row[Any]) -> datetime | None:
+    """When a running campaign may call the next number, None where it may now or has none."""
+    waiting = CampaignNumber.campaign_id == campaign.id, CampaignNumber.state == CampaignNumberState.WAITING
+    with database.read() as db:
+        due = db.execute(select(func.min(CampaignNumber.due_at)).where(*waiting)).scalar_one()
+    if due is None:
+        return None
+    latest = max(moment for moment in (due, campaign.next_call_at, campaign.starts_at) if moment)
+    return latest if latest > now() + SOON else None
 
 
 def do_not_call_page(database: Database, connection: Connection, found: str, after: str | None) -> Page:

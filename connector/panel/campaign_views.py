@@ -109,7 +109,15 @@ def campaign_page(name: str, campaign_id: str) -> str:
 def progress(name: str, campaign_id: str) -> str:
     """The part of the page that changes by itself."""
     connection, row = _seen(name, campaign_id)
-    return room_page("_progress", connection, campaign=row, counts=campaigns.counts(deployment(), row.id))
+    return room_page("_progress", connection, campaign=row, **_so_far(row))
+
+
+def _so_far(row: Row[Any]) -> dict[str, Any]:
+    """How many numbers there are by what has become of them, and when the next is called if that is not now."""
+    next_at = None
+    if row.status == CampaignStatus.RUNNING:
+        next_at = queries.next_call_at(deployment().database, row)
+    return {"counts": campaigns.counts(deployment(), row.id), "next_at": next_at}
 
 
 def _campaign_page(connection: Connection, row: Row[Any], **more: Any) -> str:
@@ -121,11 +129,10 @@ def _campaign_page(connection: Connection, row: Row[Any], **more: Any) -> str:
         "campaign",
         connection,
         campaign=row,
-        counts=campaigns.counts(deployment(), row.id),
         media=next((each for each in files if each.mediafile == row.mediafile), None),
         page=queries.numbers_page(database, row.id, number_argument("after"), result),
         result=result,
-        **(forms | more),
+        **(_so_far(row) | forms | more),
     )
 
 

@@ -19,6 +19,8 @@ MOST_BYTES = 8 * 1024 * 1024
 LONGEST_SHOWN = 60
 _CALLED = re.compile(r"\+380\d{9}")
 _NEVER = frozenset({PhoneNumberType.PREMIUM_RATE, PhoneNumberType.SHARED_COST})
+_PREMIUM = "+380900"
+"""Also those that are not given out yet."""
 _LIKE_A_NUMBER = re.compile(r"(?:\D*\d){5,}")
 
 NO_NUMBER = "this is no phone number"
@@ -65,7 +67,7 @@ def _read(text: str, region: str) -> tuple[str | None, str]:
         return None, NO_NUMBER
     if not _CALLED.fullmatch(number):
         return None, FOREIGN
-    if phonenumbers.number_type(phonenumbers.parse(number)) in _NEVER:
+    if number.startswith(_PREMIUM) or phonenumbers.number_type(phonenumbers.parse(number)) in _NEVER:
         return None, PREMIUM
     return number, ""
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from flask import Flask, Request, Response
-from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from flask import Flask, Request, Response, request
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from connector import doors, health
 from connector.api import setup as api
-from connector.autodial import views as autodial
-from connector.call_page import views as call_page
+from connector.callback import views as callback
 from connector.connections.store import NoSuchConnection
 from connector.deployment import EXTENSION, Deployment
 from connector.evrotel import receiver
@@ -21,12 +20,19 @@ from connector.settings import Settings
 
 
 class _PanelSessions(SecureCookieSessionInterface):
-    """Only people have sessions: a machine's request is not searched for a cookie."""
+    """Only people in the panel have sessions: a request of a machine, or of a site's visitor, is not searched for a
+    cookie."""
+
+    without = (f"{receiver.PREFIX}/", f"{callback.PREFIX}/")
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
-        if request.path.startswith(f"{receiver.PREFIX}/"):
+        if request.path.startswith(self.without):
             return self.session_class()
         return super().open_session(app, request)
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        if not request.path.startswith(self.without):
+            super().save_session(app, session, response)
 
 
 def create_app(settings: Settings, deployment: Deployment | None = None) -> Flask:
@@ -52,6 +58,7 @@ def create_app(settings: Settings, deployment: Deployment | None = None) -> Flas
     app.register_blueprint(recordings.blueprint)
     app.register_blueprint(autodial.blueprint)
     app.register_blueprint(health.blueprint)
+    app.register_blueprint(callback.blueprint)
     api.register(app)
     panel.register(app)
     app.register_blueprint(call_page.blueprint)

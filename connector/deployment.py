@@ -9,6 +9,7 @@ from typing import cast
 from flask import current_app
 from sqlalchemy.exc import SQLAlchemyError
 
+from connector.callback.counting import open_counting
 from connector.calls.intake import Intake
 from connector.connections.accounts import DatabaseTokenStore, account_key, echoed_at
 from connector.connections.limits import DatabaseLimiter
@@ -41,6 +42,7 @@ class Deployment:
         self.no_try_before: dict[int, float] = {}
         """By connection, until when (monotonic seconds) its CRM's budget is known to be spent for starts."""
         self.limiter = DatabaseLimiter(self.database)
+        self.counting = open_counting(settings, self.database)
         self._adapters: dict[int, tuple[Connection, CRMAdapter]] = {}
         self._making = threading.Lock()
 

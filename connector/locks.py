@@ -20,6 +20,7 @@ class Lock(StrEnum):
     FRAME_PASS = "a signed pass of an hour, given to a user whom the CRM has verified"  # noqa: S105 - as above
     SIGNED_LINK = "an unguessable signature"
     LISTENING_PASS = "a signed pass of some hours for one recording and listener"  # noqa: S105 - as above
+    SITE = "a page of a site in the connection's list, by its Origin; all it can have is a call, within limits"
     SIGN_IN = "the door where one signs in: rate limited"
     SESSION = "a signed-in panel user"
     SUPERVISOR = "a signed-in panel user of role supervisor or admin"

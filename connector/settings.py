@@ -53,6 +53,7 @@ class Settings:
     evrotel_api_url: str = "https://callme.sipiko.net"
     evrotel_dial_url: str = "https://autodial.evro-tel.com.ua/autodialapi/call_worker_api.php"
     bitrix24_oauth_url: str = "https://oauth.bitrix24.tech"
+    redis_url: str = ""
     web_concurrency: int = 2
     web_threads: int = 64
 
@@ -101,6 +102,7 @@ def _read(env: Env, host: str | None, port: int | None, instance: Path, environm
         evrotel_api_url=_web_address(env, "EVROTEL_API_URL", Settings.evrotel_api_url),
         evrotel_dial_url=_web_address(env, "EVROTEL_DIAL_URL", Settings.evrotel_dial_url),
         bitrix24_oauth_url=_web_address(env, "BITRIX24_OAUTH_URL", Settings.bitrix24_oauth_url),
+        redis_url=_redis_url(env),
         web_concurrency=_number(env, "WEB_CONCURRENCY", 2, "web processes", (1, 64)),
         web_threads=_number(env, "WEB_THREADS", 64, "threads", (4, 1024)),
     )
@@ -228,6 +230,15 @@ def _sentry_dsn(env: Env) -> str:
     project = parts.path.rpartition("/")[2]
     if value and not (parts.scheme in {"http", "https"} and parts.hostname and parts.username and project.isdecimal()):
         raise SettingsError("SENTRY_DSN should be as Sentry shows it, https://KEY@HOST/PROJECT")
+    return value
+
+
+def _redis_url(env: Env) -> str:
+    """`redis://` or `rediss://`; the value is not shown: it may have a password."""
+    value = env.str("REDIS_URL", "").strip()
+    parts = address_parts(value)
+    if value and not (parts.scheme in {"redis", "rediss"} and parts.hostname):
+        raise SettingsError("REDIS_URL should be redis://HOST:PORT or rediss://USER:PASSWORD@HOST:PORT")
     return value
 
 

@@ -92,11 +92,9 @@ def keep_request(
     """Writes the request and the call that is to come of it, whose ID it returns; until `claimed_until` no worker takes
     it. Raises AskedBefore, and then nothing of the transaction may be kept."""
     number = dialable_number(wanted.number, connection.get("phone_region"))
-    if wanted.origin == DialOrigin.CALLBACK:
+    if wanted.origin in _WISHES:
         _in_turn(db, connection)
-    if _known(db, connection, wanted.key) or (
-        wanted.origin == DialOrigin.CALLBACK and _wished(db, connection, number, at)
-    ):
+    if _known(db, connection, wanted.key) or (wanted.origin in _WISHES and _wished(db, connection, number, at)):
         raise AskedBefore
     row = _call_row(connection, wanted, number, at)
     db.execute(insert(Call).values(row))
@@ -187,7 +185,7 @@ def _wished(db: SQLConnection, connection: Connection, number: str | None, at: d
             Call.connection_id == connection.id,
             Call.client_number == number,
             Call.created_at >= at - SAME_WISH,
-            Dial.origin == DialOrigin.CALLBACK,
+            Dial.origin.in_(_WISHES),
         )
     )
     return number is not None and db.execute(query).first() is not None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import phonenumbers
 
+from connector.callback.fields import CALLBACK_FIELDS
 from connector.recordings.addresses import parse_hosts
-from crm_adapters.addresses import address_parts, is_web_address
 from crm_adapters.registry import DESCRIPTIONS
 from crm_adapters.settings import Field, matching, user_by_extension, users_by_line, web_address
 
@@ -31,30 +30,6 @@ def _region(value: str) -> str:
     if region not in phonenumbers.SUPPORTED_REGIONS:
         raise ValueError("a country's two letters such as UA")
     return region
-
-
-def _origins(value: str) -> str:
-    origins = [part.strip().rstrip("/") for part in value.split(",") if part.strip()]
-    for origin in origins:
-        if not is_web_address(origin) or address_parts(origin).path:
-            raise ValueError("origins such as https://shop.example with commas between")
-    return ",".join(origins)
-
-
-def _opening_hours(value: str) -> str:
-    day = "(Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
-    for part in filter(None, (piece.strip() for piece in value.split(";"))):
-        found = re.fullmatch(rf"{day}(?:-{day})? (\d\d):(\d\d)-(\d\d):(\d\d)", part)
-        if not found:
-            raise ValueError("hours such as Mon-Fri 09:00-18:00; Sat 10:00-15:00")
-        begin, end = (hours * 60 + minutes for hours, minutes in _pairs([int(text) for text in found.groups()[2:]]))
-        if begin >= end or end > 24 * 60:
-            raise ValueError("hours that end after they begin, by midnight")
-    return value
-
-
-def _pairs(numbers: list[int]) -> list[tuple[int, int]]:
-    return list(zip(numbers[::2], numbers[1::2], strict=True))
 
 
 def _hosts(value: str) -> str:
@@ -141,6 +116,23 @@ RECORDING_FIELDS = (
     ),
 )
 
+DIALLING_FIELDS = (
+    Field(
+        key="callback_extensions",
+        label="Extensions for call-backs",
+        help="Who is called first when a client asks to be called back, such as 101,102. A CRM's own form asks the "
+        "responsible before them.",
+        check=matching(r"\d{1,5}(\s*,\s*\d{1,5})*", "extensions such as 101,102"),
+    ),
+    Field(
+        key="routing",
+        label="Choice among extensions",
+        help="How Evrotel picks one of several.",
+        default="rand",
+        choices=("rand", "inline", "all"),
+    ),
+)
+
 CRM_FIELDS = (
     Field(
         key="language",
@@ -180,19 +172,7 @@ CRM_FIELDS = (
         default="15",
         check=_minutes,
     ),
-    Field(
-        key="callback_extensions",
-        label="Extensions for call-backs",
-        help="Who is called first when a client asks to be called back and nobody is responsible, such as 101,102.",
-        check=matching(r"\d{1,5}(\s*,\s*\d{1,5})*", "extensions such as 101,102"),
-    ),
-    Field(
-        key="routing",
-        label="Choice among extensions",
-        help="How Evrotel picks one of several.",
-        default="rand",
-        choices=("rand", "inline", "all"),
-    ),
+    *DIALLING_FIELDS,
     Field(
         key="autodial_numbers",
         label="Autodial numbers",
@@ -202,17 +182,11 @@ CRM_FIELDS = (
     ),
 )
 
-LATER_FIELDS = (
-    Field(key="callback_origins", label="Sites of the call-back button", check=_origins),
-    Field(key="callback_hours", label="Working hours of the call-back button", check=_opening_hours),
-    Field(key="callback_limits", label="Limits of the call-back button"),
-)
-"""Keys of the contract whose features are still to come: taken and kept, without effect, and not in the form."""
-
 
 def fields_of(crm: str) -> tuple[Field, ...]:
     """The fields that the panel shows for a connection of this CRM."""
-    return (*EVROTEL_FIELDS, *RECORDING_FIELDS, *(CRM_FIELDS if crm != "journal" else ()), *DESCRIPTIONS[crm].fields)
+    ours = CRM_FIELDS if crm != "journal" else DIALLING_FIELDS
+    return (*EVROTEL_FIELDS, *RECORDING_FIELDS, *ours, *DESCRIPTIONS[crm].fields, *CALLBACK_FIELDS)
 
 
 ALL_FIELDS: dict[str, Field] = {
@@ -221,7 +195,7 @@ ALL_FIELDS: dict[str, Field] = {
         *EVROTEL_FIELDS,
         *RECORDING_FIELDS,
         *CRM_FIELDS,
-        *LATER_FIELDS,
+        *CALLBACK_FIELDS,
         *(field for description in DESCRIPTIONS.values() for field in description.fields),
     )
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection as SQLConnection
@@ -12,7 +13,7 @@ from connector.connections.offers import forget_offers
 from connector.connections.one_use import forget_used
 from connector.db import Database, now
 from connector.deployment import Deployment
-from connector.models import Call, Campaign, InboundEvent, Media, Recording, SignInFailure, SignInLink
+from connector.models import Call, CallbackRequest, InboundEvent, LimitWindow, Recording, SignInFailure, SignInLink
 from connector.recordings.forgetting import delete_files
 from connector.recordings.stores import Store, clear_incoming
 
@@ -37,7 +38,8 @@ def purge(deployment: Deployment) -> int:
     with database.write() as db:
         db.execute(delete(SignInLink).where(SignInLink.expires_at < now() - timedelta(days=30)))
         db.execute(delete(SignInFailure).where(SignInFailure.blocked_until < now() - timedelta(days=1)))
-        _forget_campaigns(db, before)
+        db.execute(delete(LimitWindow).where(LimitWindow.until < time.time()))
+        db.execute(delete(CallbackRequest).where(CallbackRequest.updated_at < before))
     forget_used(database)
     forget_offers(database)
     clear_incoming(deployment.store)

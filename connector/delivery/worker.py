@@ -14,8 +14,7 @@ from datetime import timedelta
 from apscheduler.executors.pool import ThreadPoolExecutor as ClockThreads
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from connector.autodial.finding_out import FindingOut, end_lost_tests
-from connector.autodial.playing import Players
+from connector.callback.progress import work_callbacks
 from connector.calls.people import refresh_all
 from connector.click_to_call.dialling import work_dials
 from connector.connections.offers import redeem_offers
@@ -103,9 +102,7 @@ class Worker:
             (self.renew_leases, 3),
             (self.fetch_recordings, 1),
             (self.dial, 1),
-            (self._players.feed, 1),
-            (self._finding_out.tick, 2),
-            (lambda: end_lost_tests(deployment), 15),
+            (lambda: work_callbacks(deployment), 1),
             (lambda: redeem_offers(deployment), 1),
             (self._sign_ins.sign_in_all, 2),
             (lambda: refresh_all(deployment), 5),

@@ -12,7 +12,7 @@ from connector.models.autodial import (
     MediaState,
 )
 from connector.models.base import Base, UTCDateTime
-from connector.models.callbacks import CallbackRequest, CallbackState, ConsentText
+from connector.models.callbacks import CallbackRequest, CallbackState, ConsentText, LimitWindow
 from connector.models.calls import Call, CallState, InboundEvent
 from connector.models.connections import (
     Connection,
@@ -59,6 +59,7 @@ __all__ = [
     "InboundEvent",
     "InstallOffer",
     "Lane",
+    "LimitWindow",
     "Media",
     "MediaState",
     "OneUse",

@@ -67,3 +67,12 @@ class ConsentText(Base):
     version: Mapped[str] = mapped_column(String(16), primary_key=True)
     text: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime]
+
+
+class LimitWindow(Base):
+    """How many requests a limit's window holds. `until` is when it ends, Unix seconds."""
+
+    __tablename__ = "limit_windows"
+    key: Mapped[str] = mapped_column(String(200), primary_key=True)
+    count: Mapped[int]
+    until: Mapped[float] = mapped_column(index=True)

@@ -1,4 +1,4 @@
-"""The call-back button: requests, and the texts that were agreed to.
+"""The call-back button: requests, the texts that were agreed to, what its limits have counted.
 
 Old code still runs while this applies: only add, with defaults; remove what nothing uses any more a release later.
 """
@@ -55,6 +55,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_callback_requests")),
         sa.UniqueConstraint("connection_id", "key", name=op.f("uq_callback_requests_connection_id_key")),
     )
+    op.create_table(
+        "limit_windows",
+        sa.Column("key", sa.String(length=200), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("until", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_limit_windows")),
+    )
+    op.create_index(op.f("ix_limit_windows_until"), "limit_windows", ["until"], unique=False)
     op.create_index(op.f("ix_callback_requests_call_id"), "callback_requests", ["call_id"], unique=False)
     op.create_index("ix_callback_requests_due", "callback_requests", ["state", "due_at"], unique=False)
     op.create_index("ix_callback_requests_newest", "callback_requests", ["connection_id", "created_at"], unique=False)
@@ -64,5 +72,7 @@ def downgrade() -> None:
     op.drop_index("ix_callback_requests_newest", table_name="callback_requests")
     op.drop_index("ix_callback_requests_due", table_name="callback_requests")
     op.drop_index(op.f("ix_callback_requests_call_id"), table_name="callback_requests")
+    op.drop_index(op.f("ix_limit_windows_until"), table_name="limit_windows")
+    op.drop_table("limit_windows")
     op.drop_table("callback_requests")
     op.drop_table("consent_texts")

@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy import Connection as SQLConnection
 from sqlalchemy import Select, case, func, select
 
+from connector.callback.refusals import PREFIX as REFUSED_CALLBACKS
 from connector.db import Database, now
 from connector.delivery.outbox import may_go
 from connector.models import Call, Connection, Counter, Delivery, InboundEvent, Lane
@@ -72,6 +73,7 @@ def _numbers(db: SQLConnection) -> Iterator[Metric]:
     for row in db.execute(query.where(Counter.name == REFUSED_TOKEN)):
         refused.add_metric([row.name], row.value)
     yield refused
+    yield _refused_callbacks(db)
     paused = select(func.count()).select_from(Connection).where(Connection.paused_by.is_not(None))
     yield GaugeMetricFamily("connector_paused_connections", "Connections that are paused", value=_one(db, paused))
     troubled = select(func.count()).select_from(Lane).where(Lane.trouble.is_not(None))
@@ -80,6 +82,21 @@ def _numbers(db: SQLConnection) -> Iterator[Metric]:
         "Connections whose CRM account is unreachable or limits us",
         value=_one(db, troubled),
     )
+
+
+def _refused_callbacks(db: SQLConnection) -> Metric:
+    family = CounterMetricFamily(
+        "connector_callback_refused",
+        "Requests of the call-back button that were refused",
+        labels=["connection", "reason"],
+    )
+    query = select(Connection.name, Counter.name.label("counter"), Counter.value)
+    query = query.join(Counter, Counter.connection_id == Connection.id).where(
+        Counter.name.startswith(REFUSED_CALLBACKS)
+    )
+    for row in db.execute(query):
+        family.add_metric([row.name, row.counter.removeprefix(REFUSED_CALLBACKS)], row.value)
+    return family
 
 
 def _oldest_due(db: SQLConnection) -> float:

@@ -8,7 +8,7 @@ Durations are whole seconds.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -53,6 +53,9 @@ class CallFacts:
     has it under since an earlier telling; for a call to a line `line_user_ids`, all of whom see the card; and
     `fallback_user_id`, the connection's default. `employees` are the IDs of all users that may be named, empty where
     that is not known.
+
+    Where a visitor of a site asked to be called, `origin` says for people where that was, in the connection's language,
+    and `tags` are the page's utm tags (`utm_source`, ...).
     """
 
     call_id: str
@@ -69,6 +72,8 @@ class CallFacts:
     noted_user_id: str | None = None
     line_user_ids: tuple[str, ...] = ()
     employees: frozenset[str] = frozenset()
+    origin: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

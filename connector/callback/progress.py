@@ -29,6 +29,7 @@ TRY_AGAIN_AFTER = timedelta(minutes=5)
 SPACING_SECONDS = 60.0
 """Between scheduled calls of a connection: all that waited for its opening must not ring at once."""
 LOOKED_AT = 200
+SHOWN = 100
 CALLING_OPERATOR, CALLING_CLIENT = "calling_operator", "calling_client"
 
 
@@ -53,6 +54,13 @@ def status_of(here: Deployment, connection: Connection, request_id: str) -> Stat
         return status_of(here, connection, request_id)
     due_at = row.due_at.astimezone(connection.zone) if row.state == CallbackState.SCHEDULED else None
     return Status(id=row.id, state=shown_state(row), due_at=due_at)
+
+
+def latest_requests(here: Deployment, connection: Connection) -> Sequence[Any]:
+    """A connection's requests with the states of their calls, the newest first."""
+    query = _ROWS.where(CallbackRequest.connection_id == connection.id)
+    with here.database.read() as db:
+        return db.execute(query.order_by(CallbackRequest.created_at.desc()).limit(SHOWN)).all()
 
 
 def shown_state(row: Any) -> str:

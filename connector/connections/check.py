@@ -7,6 +7,7 @@ from datetime import timedelta
 import requests
 from sqlalchemy import func, select
 
+from connector.callback.checking import check_button
 from connector.calls.people import unknown_extensions
 from connector.connections.store import Connection
 from connector.db import now
@@ -34,6 +35,7 @@ def check_connection(deployment: Deployment, connection: Connection) -> list[Fin
         _deliveries(deployment, connection),
         *_records(deployment, connection),
         *_crm(deployment, connection),
+        *check_button(deployment, connection),
         *_unknown_extensions(deployment, connection),
     ]
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import select
 from sqlalchemy.orm import aliased
 
+from connector.callback.context import origin_of
 from connector.calls.numbers import readable
 from connector.calls.people import user_of, users, users_of_line
 from connector.calls.plans import TASKS_LAST
@@ -73,13 +74,14 @@ def _started(deployment: Deployment, connection: Connection, row: Any, seconds: 
 
 
 def _ended(deployment: Deployment, connection: Connection, row: Any, seconds: float) -> Event:
+    facts = _facts(deployment, connection, row, seconds)
     return CallEnded(
-        **_facts(deployment, connection, row, seconds),
+        **facts,
         ended_at=row.ended_at.astimezone(connection.zone),
         disposition=Disposition(row.disposition),
         billsec=row.billsec,
         reason=_reason(connection, row),
-        result=_result(connection, row),
+        result=" ".join(filter(None, (_result(connection, row), facts["origin"]))),
         recording_url=_recording_url(deployment, connection, row),
         earlier_notes=lambda: _earlier_notes(deployment, connection, row),
     )
@@ -137,6 +139,7 @@ def _facts(deployment: Deployment, connection: Connection, row: Any, seconds: fl
     direction = Direction(row.direction)
     user_id = _user_of(deployment, connection, row, seconds)
     kind = CallKind(row.call_kind)
+    origin = origin_of(deployment.database, row.dial_key, connection.get("language"))
     needs_employees = (direction is Direction.INCOMING and not user_id) or row.kind == DeliveryKind.FINISH
     return {
         "call_id": row.call_id,
@@ -148,12 +151,14 @@ def _facts(deployment: Deployment, connection: Connection, row: Any, seconds: fl
         "user_id": user_id,
         "fallback_user_id": connection.get("default_user") or None,
         "started_at": row.started_at.astimezone(connection.zone),
-        "create_customer": creates_customer(connection.get("create_customers"), direction),
+        "create_customer": creates_customer(connection.get("create_customers"), direction, kind),
         # An autodial number that is somebody's extension is that person.
         "kind": CallKind.NORMAL if kind is CallKind.AUTODIAL and user_id else kind,
         "noted_user_id": row.crm_user_id,
         "line_user_ids": users_of_line(connection, row.line),
         "employees": frozenset(user.id for user in users(deployment, connection)) if needs_employees else frozenset(),
+        "origin": origin.text,
+        "tags": origin.tags,
     }
 
 
@@ -180,7 +185,7 @@ def _missed(deployment: Deployment, connection: Connection, row: Any, seconds: f
         **facts | {"employees": frozenset(user.id for user in users(deployment, connection))},
         notice=notice,
         title=in_language(language, TASK_TITLE, **values),
-        text=f"{notice}. {in_language(language, TASK_HINT)}",
+        text=" ".join(filter(None, (f"{notice}.", facts["origin"], in_language(language, TASK_HINT)))),
         deadline=ended_at + timedelta(minutes=minutes) if minutes else None,
         earlier_task_id=_earlier_task_id(deployment, connection, row),
     )
@@ -244,9 +249,13 @@ def _reason(connection: Connection, row: Any) -> str:
     return in_language(connection.get("language"), DIAL_REASONS[row.dial_reason]) if row.dial_reason else ""
 
 
-def creates_customer(rule: str, direction: Direction) -> bool:
-    """Whether the CRM may make a lead or contact of an unknown number; `rule` is none, incoming or all."""
-    return rule == "all" or (rule == "incoming" and direction is Direction.INCOMING)
+def creates_customer(rule: str, direction: Direction, kind: CallKind = CallKind.NORMAL) -> bool:
+    """Whether the CRM may make a lead or contact of an unknown number; `rule` is none, incoming or all.
+
+    A client who asked to be called has come to us, as one who calls has.
+    """
+    by_client = direction is Direction.INCOMING or kind is CallKind.CALLBACK
+    return rule == "all" or (rule == "incoming" and by_client)
 
 
 def _recording(deployment: Deployment, connection: Connection, row: Any, _: float) -> Event:

@@ -40,6 +40,7 @@ def call_page(call_id: str) -> str:
         zone=connection.zone,
         deliveries=queries.deliveries_of(deployment().database, call.id),
         dial=queries.dial_of(deployment().database, call.id),
+        asked=queries.asked_on_site(deployment().database, call.id),
         events=_events(call, connection, user),
         wave=drawing(call.recording_waveform),
         may_listen=may_listen(connection, user.role),

@@ -38,6 +38,7 @@ STEPS = {
     "users": lazy_gettext("Employees"),
     "placement": lazy_gettext("Call card"),
     "robots": lazy_gettext("Automation"),
+    "callback": lazy_gettext("Call-back button"),
     "state": lazy_gettext("State"),
     "settings": lazy_gettext("Settings"),
     "evrotel": "Evrotel",
@@ -72,10 +73,7 @@ DIAL_ORIGINS = {
     "click": lazy_gettext("A number clicked in the CRM"),
     "callback": lazy_gettext("A client who asked to be called back"),
     "robot": lazy_gettext("A robot of the CRM"),
-    "api": lazy_gettext("A program by the HTTP API"),
-    "link": lazy_gettext("A link in a document or page"),
-    "site": lazy_gettext("The call-back button of a site"),
-    "campaign": lazy_gettext("An autodial campaign"),
+    "site": lazy_gettext("A visitor of a site, by the call-back button"),
 }
 
 DIAL_STATES = {
@@ -86,41 +84,37 @@ DIAL_STATES = {
     "failed": (lazy_gettext("Not made"), "danger"),
 }
 
-CAMPAIGN_STATES = {
-    "draft": (lazy_gettext("Being prepared"), "secondary"),
-    "running": (lazy_gettext("Running"), "live"),
-    "paused": (lazy_gettext("Paused"), "warning"),
-    "stopped": (lazy_gettext("Stopped"), "secondary"),
-    "finished": (lazy_gettext("Finished"), "success"),
+CALLBACK_STATES = {
+    "scheduled": (lazy_gettext("Scheduled"), "info"),
+    "calling_operator": (lazy_gettext("Calling the operator"), "live"),
+    "calling_client": (lazy_gettext("Calling the client"), "live"),
+    "calling": (lazy_gettext("Calling"), "live"),
+    "connected": (lazy_gettext("Connected"), "success"),
+    "no_operator": (lazy_gettext("No operator picked up"), "danger"),
+    "no_client": (lazy_gettext("The client was not reached"), "warning"),
+    "failed": (lazy_gettext("Not made"), "danger"),
 }
 
-NUMBER_STATES = {
-    "waiting": (lazy_gettext("To be called"), "secondary"),
-    "calling": (lazy_gettext("Being called"), "live"),
-    "done": (lazy_gettext("Done"), "success"),
-    "skipped": (lazy_gettext("Not called"), "secondary"),
+REFUSALS = {
+    "origin": lazy_gettext("Another site than those of the list"),
+    "body": lazy_gettext("Unreadable"),
+    "bot": lazy_gettext("A program filled in the trap"),
+    "token": lazy_gettext("A form token that is not ours"),
+    "token_expired": lazy_gettext("An old form token"),
+    "token_used": lazy_gettext("A form token that was used"),
+    "phone_invalid": lazy_gettext("No phone number"),
+    "phone_not_allowed": lazy_gettext("A number that may not be called"),
+    "consent_required": lazy_gettext("Without consent"),
+    "slot_unfit": lazy_gettext("A time outside working hours"),
+    "closed": lazy_gettext("Outside working hours"),
+    "number": lazy_gettext("Limit for one number"),
+    "address": lazy_gettext("Limit for one address"),
+    "site": lazy_gettext("Limit for one site"),
+    "tokenless": lazy_gettext("Limit for requests without a form token"),
+    "ceiling": lazy_gettext("The ceiling of all requests"),
+    "unavailable": lazy_gettext("Could not be taken: settings or database"),
 }
-
-RESULTS = DISPOSITIONS | {
-    "unclear": (lazy_gettext("Unclear"), "warning"),
-    "do_not_call": (lazy_gettext("On the do-not-call list"), "secondary"),
-    "stopped": (lazy_gettext("The campaign was stopped"), "secondary"),
-    "too_late": (lazy_gettext("The campaign's time was over"), "secondary"),
-}
-"""What has become of a campaign's number."""
-
-TEST_STATES = {
-    "due": (lazy_gettext("Your phone will ring in a moment"), "info"),
-    "calling": (lazy_gettext("Your phone rings"), "live"),
-    "answered": (lazy_gettext("Somebody has heard the message"), "success"),
-    "failed": (lazy_gettext("The test call failed"), "danger"),
-}
-
-MEDIA_STATES = {
-    "pending": (lazy_gettext("Not at Evrotel yet"), "warning"),
-    "saved": (lazy_gettext("At Evrotel"), "success"),
-    "refused": (lazy_gettext("Refused by Evrotel"), "danger"),
-}
+"""By reason of a refused request of the call-back button."""
 
 ROLES = {
     "admin": lazy_gettext("Administrator"),
@@ -167,6 +161,8 @@ CHOICES = {
     "agent": lazy_gettext("employees too"),
     "supervisor": lazy_gettext("supervisors and administrators"),
     "admin": lazy_gettext("administrators only"),
+    "slots": lazy_gettext("the visitor chooses a time"),
+    "closed": lazy_gettext("no calls can be asked for"),
     "rand": lazy_gettext("at random"),
     "inline": lazy_gettext("one after the other"),
     "bsp": lazy_gettext("Standard library (BSP)"),
@@ -189,11 +185,8 @@ ALL = {
     "DIAL_REASONS": DIAL_REASONS,
     "DIAL_ORIGINS": DIAL_ORIGINS,
     "DIAL_STATES": DIAL_STATES,
-    "CAMPAIGN_STATES": CAMPAIGN_STATES,
-    "NUMBER_STATES": NUMBER_STATES,
-    "RESULTS": RESULTS,
-    "TEST_STATES": TEST_STATES,
-    "MEDIA_STATES": MEDIA_STATES,
+    "CALLBACK_STATES": CALLBACK_STATES,
+    "REFUSALS": REFUSALS,
 }
 """For the templates."""
 

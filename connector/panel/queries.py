@@ -14,11 +14,14 @@ from connector.db import Database, now, upsert
 from connector.models import (
     Attempt,
     Call,
+    CallbackRequest,
+    ConsentText,
     CRMAccount,
     Customer,
     Delivery,
     DeliveryState,
     Dial,
+    DialOrigin,
     InboundEvent,
     Recording,
 )
@@ -188,6 +191,24 @@ def dial_of(database: Database, call_id: str) -> Row[Any] | None:
     """The request to dial that a call was made for; None where it began by itself."""
     with database.read() as db:
         return db.execute(select(*Dial.__table__.columns).where(Dial.call_id == call_id)).first()
+
+
+def asked_on_site(database: Database, call_id: str) -> Row[Any] | None:
+    """The request of the call-back button that a call was made for, with what its visitor agreed to."""
+    of_site = select(func.substr(Dial.key, len("site-") + 1, 32)).where(
+        Dial.call_id == call_id, Dial.origin == DialOrigin.SITE
+    )
+    agreed = and_(
+        ConsentText.connection_id == CallbackRequest.connection_id,
+        ConsentText.version == CallbackRequest.consent_version,
+    )
+    query = (
+        select(*CallbackRequest.__table__.columns, ConsentText.text.label("consent_text"))
+        .outerjoin(ConsentText, agreed)
+        .where(CallbackRequest.id == of_site.scalar_subquery())
+    )
+    with database.read() as db:
+        return db.execute(query).first()
 
 
 def event_exists(database: Database, event_id: int) -> bool:

@@ -14,7 +14,7 @@ from connector.locks import Lock, locked_by
 from connector.panel import (
     autodial_views,
     call_views,
-    campaign_views,
+    callback_views,
     connecting,
     connection_views,
     delivery_views,
@@ -39,8 +39,7 @@ ROOMS = (
     event_views,
     connection_views,
     connecting,
-    autodial_views,
-    campaign_views,
+    callback_views,
 )
 
 

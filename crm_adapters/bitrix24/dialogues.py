@@ -39,6 +39,10 @@ repeat the same call only where both are the same, and the end of a call may nam
 CUSTOMER = "customer"
 """A note: type and ID of the customer whom the call belongs to."""
 
+CREATED_LEAD = "created_lead"
+"""A note: the ID of the lead that the portal made of the call."""
+ORIGIN_TOLD = "origin_told"
+
 MOST_LOOKS = 3
 """How often a call that the portal forgot after an unclear finish is looked for, some seconds apart, before it is
 registered anew: a portal that lists it late would have it twice."""
@@ -71,7 +75,23 @@ def start(telling: Telling, event: CallStarted, setting: Setting) -> Steps:
 
 
 def end(telling: Telling, event: CallEnded, setting: Setting) -> Steps:
-    """Finishes the call once, whatever was told of it before."""
+    """Finishes the call once, whatever was told of it before, and notes where the client asked for it."""
+    yield from _end(telling, event, setting)
+    customer = telling.notes.get(CUSTOMER)
+    if not event.origin or not customer or telling.progress.get(ORIGIN_TOLD):
+        return
+    telling.progress[ORIGIN_TOLD] = True
+    commands = [Command(method=mapping.COMMENT, params=mapping.comment_params(event, (customer[0], customer[1])))]
+    if event.tags and (lead := telling.notes.get(CREATED_LEAD)):
+        commands.append(Command(method=mapping.LEAD_UPDATE, params=mapping.tags_params(event, lead)))
+    for command in commands:
+        try:
+            yield command
+        except AdapterError as error:  # the call is logged: what is only beside it is not asked for twice
+            log.warning("%s: %s", command.method, error, extra={"call_id": event.call_id})
+
+
+def _end(telling: Telling, event: CallEnded, setting: Setting) -> Steps:
     progress = telling.progress
     call_id = progress.get(CALL_ID) or event.crm_call_id or telling.crm_call_id
     if not call_id:
@@ -129,6 +149,8 @@ def _register(telling: Telling, event: CallFacts, setting: Setting, *, show: boo
             del telling.notes[REGISTERED_AS]
             telling.crm_call_id, telling.crm_user_id = _registered(event, result), user_id
             _note_customer(telling, result)
+            if lead := mapping.created_lead_in(result):
+                telling.notes[CREATED_LEAD] = lead
             return telling.crm_call_id
     raise Refused(NOBODY_KNOWN)
 

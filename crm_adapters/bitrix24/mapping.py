@@ -31,6 +31,8 @@ TODO_ADD = "crm.activity.todo.add"
 ACTIVITIES = "crm.activity.list"
 ACTIVITY_UPDATE = "crm.activity.update"
 WORKFLOW_ANSWER = "bizproc.event.send"
+COMMENT = "crm.timeline.comment.add"
+LEAD_UPDATE = "crm.lead.update"
 
 TYPES: Mapping[Direction, int] = {Direction.OUTGOING: 1, Direction.INCOMING: 2}
 KINDS: Mapping[CallKind, int] = {CallKind.CALLBACK: 4, CallKind.AUTODIAL: 5}
@@ -112,6 +114,23 @@ def finish_params(event: CallEnded, call_id: str, user_id: str) -> dict[str, Any
 def card_params(call_id: str, user_ids: Sequence[str]) -> dict[str, Any]:
     """The parameters of show and hide."""
     return {"CALL_ID": call_id, "USER_ID": [number_or_text(user_id) for user_id in user_ids]}
+
+
+def comment_params(event: CallEnded, customer: Customer) -> dict[str, Any]:
+    """The parameters of crm.timeline.comment.add: where the client asked to be called."""
+    kind, number = customer
+    return {"fields": {"ENTITY_TYPE": kind.lower(), "ENTITY_ID": number, "COMMENT": event.origin}}
+
+
+def tags_params(event: CallEnded, lead_id: int) -> dict[str, Any]:
+    """The parameters of crm.lead.update that give a new lead the utm tags of the page."""
+    return {"id": lead_id, "fields": {name.upper(): value for name, value in event.tags.items()}}
+
+
+def created_lead_in(result: Any) -> int | None:
+    """The lead that a register made, by its answer."""
+    found = str(result.get("CRM_CREATED_LEAD") or "") if isinstance(result, dict) else ""
+    return int(found) if found.isdecimal() else None
 
 
 def search_params(number: str) -> dict[str, Any]:

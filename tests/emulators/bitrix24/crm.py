@@ -59,3 +59,31 @@ def activity_list(call: Invocation) -> Page:
     for key, wanted in php.as_map(call.params.get("filter")).items():
         rows = [row for row in rows if row.get(key) == str(wanted)]
     return Page.of(rows, call.number("start"))
+
+
+def comment_add(call: Invocation) -> int:
+    """A comment on a customer's timeline."""
+    fields = php.as_map(call.params.get("fields"))
+    for key in fields.keys() - {"ENTITY_ID", "ENTITY_TYPE", "COMMENT", "AUTHOR_ID", "FILES"}:
+        call.report(f"field {key} is unknown")
+    kind, number, text = (str(fields.get(key) or "") for key in ("ENTITY_TYPE", "ENTITY_ID", "COMMENT"))
+    if kind not in {"lead", "deal", "contact", "company", "order"}:
+        raise RestError(CORE, "Entity type is not specified or is not supported")
+    owner = call.account.find_entity(kind.upper(), int(number)) if number.isdecimal() else None
+    if owner is None or not text:
+        raise RestError(CORE, "Entity is not found" if text else "Empty comment message")
+    made = Activity(call.account.next_id(), "COMMENT", owner, call.user.id, description=text)
+    call.account.activities.append(made)
+    return made.id
+
+
+def lead_update(call: Invocation) -> bool:
+    """Changes a lead; only its utm tags are emulated."""
+    lead = call.account.find_entity("LEAD", call.number("id"))
+    if lead is None:
+        raise RestError(CORE, "Not found")
+    for key, value in php.as_map(call.params.get("fields")).items():
+        if not key.startswith("UTM_"):
+            call.report(f"field {key} is not emulated")
+        lead.utm[key] = str(value)
+    return True

@@ -50,6 +50,8 @@ ALL = (
     Method("bizproc.event.send", handlers.workflow_answer, ROBOTS, "EVENT_TOKEN RETURN_VALUES LOG_MESSAGE"),
     Method("crm.activity.todo.add", crm.todo_add, ("crm",), TODO),
     Method("crm.activity.update", crm.activity_update, ("crm",), "id fields"),
+    Method("crm.timeline.comment.add", crm.comment_add, ("crm",), "fields"),
+    Method("crm.lead.update", crm.lead_update, ("crm",), "id fields params"),
     Method("crm.activity.list", crm.activity_list, ("crm",), "filter select order start"),
     Method("telephony.externalCall.register", telephony.register, PBX, REGISTER),
     Method("telephony.externalCall.finish", telephony.finish, PBX, FINISH),

@@ -41,6 +41,7 @@ class Entity:
     assigned_by_id: int = 1
     created_by_call: str | None = None
     source: str | None = None
+    utm: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass

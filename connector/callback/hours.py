@@ -73,11 +73,10 @@ class Hours:
             return moment
         day = moment.astimezone(self.zone).date()
         for ahead in range(_YEAR):
-            for begin, _ in self._of(day + timedelta(days=ahead)):
-                for fold in (0, 1):  # in autumn an hour comes twice
-                    opening = self._at(day + timedelta(days=ahead), begin, fold)
-                    if opening > moment and self.is_open(opening):
-                        return opening
+            openings = self._openings(day + timedelta(days=ahead))
+            found = [opening for opening in openings if opening > moment and self.is_open(opening)]
+            if found:
+                return min(found)
         return None
 
     def slots(self, moment: datetime, days: int = WORKING_DAYS) -> list[datetime]:
@@ -97,6 +96,13 @@ class Hours:
         whole = not (local.minute % 15 or local.second or local.microsecond)
         return whole and moment <= slot <= moment + FARTHEST and self.is_open(slot)
 
+    def _openings(self, day: date) -> Iterator[datetime]:
+        """When work may begin on a day. Clocks are changed at full hours: then begins, in spring, a span whose begin is
+        missing, and in autumn anew one that was over within the hour that comes twice."""
+        for begin, end in self._of(day):
+            for minute in {begin, *range(-(-begin // 60) * 60, end, 60)}:
+                yield from (self._at(day, minute, fold) for fold in (0, 1))
+
     def _quarters(self, moment: datetime) -> Iterator[datetime]:
         today = moment.astimezone(self.zone).date()
         for ahead in range(FARTHEST.days):
@@ -109,12 +115,18 @@ class Hours:
                         yield slot
 
     def _of(self, day: date) -> list[tuple[int, int]]:
-        """The spans of a day, in minutes."""
+        """The spans of a day, in minutes, in order and apart."""
         if self.holidays & {day.isoformat(), day.isoformat()[5:]}:
             return []
         if not self.spans:
             return [(0, DAY_MINUTES)]
-        return [(begin, end) for weekday, begin, end in self.spans if weekday == day.weekday()]
+        merged: list[tuple[int, int]] = []
+        for begin, end in sorted((begin, end) for weekday, begin, end in self.spans if weekday == day.weekday()):
+            if merged and begin <= merged[-1][1]:
+                merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+            else:
+                merged.append((begin, end))
+        return merged
 
     def _at(self, day: date, minute: int, fold: int) -> datetime:
         wall = datetime(day.year, day.month, day.day, minute // 60, minute % 60, fold=fold, tzinfo=self.zone)

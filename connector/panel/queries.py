@@ -202,7 +202,7 @@ def asked_on_site(database: Database, call_id: str) -> Row[Any] | None:
         ConsentText.connection_id == CallbackRequest.connection_id,
         ConsentText.version == CallbackRequest.consent_version,
     )
-    query = (
+    query: Select[Any] = (
         select(*CallbackRequest.__table__.columns, ConsentText.text.label("consent_text"))
         .outerjoin(ConsentText, agreed)
         .where(CallbackRequest.id == of_site.scalar_subquery())

@@ -27,6 +27,8 @@ OPEN = {
     "panel.static",
     "sign_in.choose_language",
     "evrotel.only_by_post",
+    "callback.loader",
+    "callback.form_script",
 }
 """What needs no proof: monitors' questions, files of the pages, the choice of a language. A new one is added here."""
 
@@ -36,6 +38,7 @@ TURNED_AWAY = {
     Lock.OPERATOR: {401},
     Lock.FRAME_PASS: {401},
     Lock.SIGNED_LINK: {404},
+    Lock.SITE: {403},
     Lock.LISTENING_PASS: {404},
     Lock.SETUP_TOKEN: {400, 404},  # no set-up token is set: there is no such page; 400 as below
     Lock.ADAPTER: {400, 401, 403, 404, 405},

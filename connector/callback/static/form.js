@@ -24,7 +24,7 @@ window.EvrotelCallback("form", function (context) {
     "a{color:#0a58ca}.tel{margin:14px 0 0}.tel a{display:inline-block;padding:10px 0;font-weight:600}" +
     ".timer{margin:0 0 8px;font:600 40px/1 system-ui,sans-serif;font-variant-numeric:tabular-nums;text-align:center}" +
     "progress{display:block;width:100%;height:6px;margin:0 0 14px;accent-color:" + context.colours.back + "}" +
-    ":focus-visible{outline:3px solid #0a58ca;outline-offset:2px}[hidden],.honey{display:none!important}" +
+    ":focus-visible{outline:3px solid #0a58ca;outline-offset:2px}h2:focus-visible{outline:0}[hidden],.honey{display:none!important}" +
     ".quiet{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}" +
     "@media(prefers-reduced-motion:no-preference){dialog[open]{animation:in .16s ease-out}@keyframes in{from{opacity:0;transform:translateY(8px)}}}";
   var root = context.styled(host, css);

@@ -33,8 +33,9 @@ def _origins(value: str) -> str:
 
 def _in_ascii(address: str) -> str:
     """A host such as магазин.укр as browsers send it."""
+    host = address_parts(address).hostname or ""
     try:
-        return address if address.isascii() else address.encode("idna").decode()
+        return address if host.isascii() else address.lower().replace(host, host.encode("idna").decode(), 1)
     except UnicodeError:
         return ""
 

@@ -59,7 +59,7 @@ def upgrade() -> None:
         "limit_windows",
         sa.Column("key", sa.String(length=200), nullable=False),
         sa.Column("count", sa.Integer(), nullable=False),
-        sa.Column("until", sa.Float(), nullable=False),
+        sa.Column("until", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_limit_windows")),
     )
     op.create_index(op.f("ix_limit_windows_until"), "limit_windows", ["until"], unique=False)

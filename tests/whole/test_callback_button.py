@@ -72,5 +72,5 @@ def test_a_visitor_who_is_not_reached_is_somebody_s_task(
 def test_amocrm_reads_where_it_came_from(account: Account, evrotel_apps: WebApps) -> None:
     evrotel_apps.exchange = Exchange(transmitter=account.transmitter(), outcomes={"380987858227": ("ANSWERED", 42)})
     ask(account, "0987858227")
-    [note] = wait_for(lambda: account.amo.call_notes())
-    assert f"{SITE}/sale" in note.call_result
+    [note] = wait_for(account.amo.call_notes)
+    assert f"{SITE}/sale" in note.params["call_result"]

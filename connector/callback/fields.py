@@ -9,7 +9,6 @@ from crm_adapters.addresses import address_parts, is_web_address
 from crm_adapters.settings import Field, web_address
 
 LONGEST_CONSENT = 1000
-_ORIGINS = "origins such as https://shop.example with commas between"
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -17,7 +16,7 @@ def site_of(address: str) -> str:
     """The origin of a web address as browsers send it: lower case, no default port. Raises ValueError."""
     parts = address_parts(address)
     if parts.scheme not in _PORTS or not parts.hostname:
-        raise ValueError(_ORIGINS)
+        raise ValueError("origins such as https://shop.example with commas between")
     host = parts.hostname if ":" not in parts.hostname else f"[{parts.hostname}]"
     port = f":{parts.port}" if parts.port not in {None, _PORTS[parts.scheme]} else ""
     return f"{parts.scheme}://{host}{port}"
@@ -27,7 +26,7 @@ def _origins(value: str) -> str:
     origins = [_in_ascii(part.strip().rstrip("/")) for part in value.split(",") if part.strip()]
     for origin in origins:
         if not is_web_address(origin) or address_parts(origin).path:
-            raise ValueError(_ORIGINS)
+            raise ValueError("origins such as https://shop.example with commas between")
     return ",".join(dict.fromkeys(site_of(origin) for origin in origins))
 
 

@@ -21,7 +21,6 @@ from connector.secrets import digest
 NUMBER, ADDRESS, SITE, CEILING, TOKENLESS = "number", "address", "site", "ceiling", "tokenless"
 DEFAULTS = "number=1/5m 3/24h; address=5/1h; site=30/1h; ceiling=60/1h; tokenless=10/1h"
 """By number called, by the visitor's address, by site, of the whole connection, of requests without a form token."""
-MEANING = f"limits such as {DEFAULTS}"
 _UNITS: Mapping[str, type[RateLimitItem]] = {
     "m": RateLimitItemPerMinute,
     "h": RateLimitItemPerHour,
@@ -40,7 +39,7 @@ def _parsed(text: str) -> dict[str, tuple[RateLimitItem, ...]]:
     for part in filter(None, (piece.strip() for piece in text.split(";"))):
         name, separator, limits = (piece.strip() for piece in part.partition("="))
         if not separator or not limits or name not in {NUMBER, ADDRESS, SITE, CEILING, TOKENLESS} or name in found:
-            raise ValueError(MEANING)
+            raise _wrong()
         found[name] = tuple(_item(each) for each in limits.split())
     return found
 
@@ -48,8 +47,12 @@ def _parsed(text: str) -> dict[str, tuple[RateLimitItem, ...]]:
 def _item(text: str) -> RateLimitItem:
     parts = re.fullmatch(r"(\d{1,6})/(\d{0,4})([mhd])", text)
     if parts is None or not int(parts[1]) or not int(parts[2] or 1):
-        raise ValueError(MEANING)
+        raise _wrong()
     return _UNITS[parts[3]](int(parts[1]), int(parts[2] or 1))
+
+
+def _wrong() -> ValueError:
+    return ValueError("limits such as number=1/5m 3/24h; address=5/1h; site=30/1h; ceiling=60/1h; tokenless=10/1h")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ def test_snippet_policy_requests_and_refusals_are_shown(deployment: Deployment, 
     add_connection(deployment, evrotel_billcode="20558", callback_origins=SITE, callback_consent="I <agree>")
     visitor = app.test_client()
     wish = {"phone": "0671234567", "page": f"{SITE}/<sale>", "title": "<b>Sale", "utm_source": "ads"}
-    version = visitor.get("/callback/shop/form", headers={"Origin": SITE}).json["consent"]["version"]  # type: ignore[index]
+    version = visitor.get("/callback/shop/form", headers={"Origin": SITE}).json["consent"]["version"]  # type: ignore[index]  # it is there
     asked = visitor.post("/callback/shop", json=wish | {"consent": version}, headers={"Origin": SITE})
     assert asked.status_code == 202
     visitor.post("/callback/shop", json=wish, headers={"Origin": "https://evil.example"})

@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from connector.callback.asking import Wanted
 from connector.callback.button import Button, version_of
 from connector.callback.limits import Asker, Brake
-from connector.callback.numbers import own_numbers, read_phone, refusal_of
+from connector.callback.numbers import NOT_ALLOWED, own_numbers, read_phone, refusal_of
 from connector.callback.refusals import Refused
 from connector.callback.tokens import OldToken, WrongToken, read_token
 from connector.calls.kinds import autodial_numbers
@@ -42,7 +42,7 @@ def take_request(
         raise Refused("bot")
     nonce = _nonce(here, connection, wanted.token, origin)
     number = read_phone(wanted.phone, connection.get("phone_region"))
-    if reason := refusal_of(number, button.countries, _own(here, connection, button)):
+    if reason := refusal_of(number, button.countries, _own(connection, button)):
         raise Refused(reason)
     assert number is not None  # noqa: S101 - else it is refused; for the type checker
     if nonce and (earlier := _earlier(here, connection, nonce, number)):
@@ -69,6 +69,8 @@ def take_request(
         logger.error("connection %s: a call was asked for, and evrotel_billcode is not set", connection.name)
         raise Refused("unavailable")
     _brake(here, connection, button, Asker(number=number, network=network, origin=origin, has_token=bool(nonce)))
+    if number in known_lines(here, connection):  # looked for last: it takes a moment
+        raise Refused(NOT_ALLOWED)
     return _keep(here, connection, button, row, at)
 
 
@@ -97,10 +99,9 @@ def _nonce(here: Deployment, connection: Connection, token: str, origin: str) ->
         raise Refused("token") from None
 
 
-def _own(here: Deployment, connection: Connection, button: Button) -> frozenset[str]:
-    """The company's own numbers: lines, what the autodial calls from, what visitors are told to call."""
-    lines = known_lines(here, connection)
-    named = {*lines, *autodial_numbers(connection), *filter(None, (button.phone,))}
+def _own(connection: Connection, button: Button) -> frozenset[str]:
+    """The company's own numbers by its settings: what the autodial calls from, what visitors are told to call."""
+    named = {*autodial_numbers(connection), *filter(None, (button.phone,))}
     return own_numbers(named, connection.get("phone_region"))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, make_response, request
@@ -177,7 +178,8 @@ def _status(connection: Connection, found: Status, *, language: str = "", eta: i
 
 def _refused(here: Deployment, connection: Connection, refusal: Refused) -> Response:
     if request.method != "OPTIONS":
-        count_refusal(here.database, connection, refusal.reason)
+        with suppress(SQLAlchemyError):  # what can't be counted is refused all the same
+            count_refusal(here.database, connection, refusal.reason)
     return _refusal(connection, refusal)
 
 

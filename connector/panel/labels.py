@@ -89,7 +89,7 @@ CALLBACK_STATES = {
     "calling_operator": (lazy_gettext("Calling the operator"), "live"),
     "calling_client": (lazy_gettext("Calling the client"), "live"),
     "calling": (lazy_gettext("Calling"), "live"),
-    "connected": (lazy_gettext("Connected"), "success"),
+    "connected": (lazy_gettext("Put through"), "success"),
     "no_operator": (lazy_gettext("No operator picked up"), "danger"),
     "no_client": (lazy_gettext("The client was not reached"), "warning"),
     "failed": (lazy_gettext("Not made"), "danger"),

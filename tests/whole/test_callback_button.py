@@ -9,7 +9,7 @@ import requests
 
 from tests.emulators.bitrix24 import Bitrix24
 from tests.emulators.evrotel import Exchange, WebApps
-from tests.running import wait_for
+from tests.running import Installation, wait_for
 from tests.served import ServedHere
 from tests.whole.amocrm import Account
 
@@ -20,12 +20,17 @@ WISH = {
     "referrer": "https://search.example/",
     "utm": {"utm_campaign": "autumn"},
 }
-Served = ServedHere
 
 
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("connector.connections.store.FRESH_SECONDS", 0.0)
+
+
+@pytest.fixture
+def database_url(postgresql_url: str) -> str:
+    """For the processes; what is served in this one is on SQLite."""
+    return postgresql_url
 
 
 def ask(served: ServedHere, phone: str) -> Any:
@@ -74,3 +79,24 @@ def test_amocrm_reads_where_it_came_from(account: Account, evrotel_apps: WebApps
     ask(account, "0987858227")
     [note] = wait_for(account.amo.call_notes)
     assert f"{SITE}/sale" in note.params["call_result"]
+
+
+@pytest.mark.processes
+def test_whatever_dies_a_visitor_is_called_once(running: Installation, evrotel_apps: WebApps) -> None:
+    """The web process right after its answer, the worker while it asks Evrotel."""
+    running.command("connection", "set", "acme", f"callback_origins={SITE}", "callback_extensions=101")
+    running.kill("worker")
+    address = f"{running.url}/callback/acme"
+    answer = requests.post(address, data={"phone": "0671234567"}, headers={"Origin": SITE}, timeout=10)
+    running.kill("web")
+    assert answer.status_code == 202
+    evrotel_apps.answer_seconds = 30
+    running.start_worker()
+    wait_for(lambda: evrotel_apps.requests)
+    running.kill("worker")
+    evrotel_apps.answer_seconds = 0
+    running.start_worker()
+    running.start_web()
+    state = requests.get(f"{address}/requests/{answer.json()['id']}", timeout=10).json()["state"]
+    assert state == "calling_operator"
+    assert len([each for each in evrotel_apps.requests if each.path == "/webapp/"]) == 1

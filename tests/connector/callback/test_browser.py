@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, Request
 
 from tests.browsers import needs_browser, uncomplaining
 from tests.connector.callback.conftest import Button
@@ -81,12 +81,12 @@ def focused(page: Page) -> Any:
 
 def test_by_keyboard_a_visitor_asks_is_called_and_knows_each_step(button: Button, shop: Shop, page: Page) -> None:
     button.apps.exchange.ring_seconds = 2.0  # type: ignore[union-attr]  # the fixture gives one
-    loaded: list[str] = []
-    page.on("request", lambda request: loaded.append(request.url))
+    loaded: list[Request] = []
+    page.on("request", loaded.append)
     page.goto(f"{shop.url}/?utm_source=ads")
     launcher = page.locator("[data-evrotel-callback-button] button")
     launcher.wait_for()
-    assert not any("form" in url for url in loaded)  # it comes when somebody is about to need it
+    assert not any("form" in each.url for each in loaded)  # it comes when somebody is about to need it
     assert min(launcher.bounding_box().values()) >= 0  # type: ignore[union-attr]  # it is shown
     assert launcher.bounding_box()["height"] >= 44  # type: ignore[index]  # as above
     page.keyboard.press("Tab")
@@ -110,6 +110,9 @@ def test_by_keyboard_a_visitor_asks_is_called_and_knows_each_step(button: Button
     page.keyboard.press("Escape")
     assert not page.locator("dialog").is_visible()
     assert focused(page) == "BUTTON"
+    [loader, form] = [each for each in loaded if each.resource_type == "script" and each.url.startswith(button.url)]
+    assert loader.sizes()["responseBodySize"] <= 5 * 1024  # compressed, as it came
+    assert form.sizes()["responseBodySize"] <= 10 * 1024
     assert page.evaluate("seen") == ["ready", "open", "requested", "calling", "connected", "close"]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import cache, lru_cache
 from pathlib import Path
 
-from connector.callback.form import launcher_texts
+from connector.callback.form import first_texts
 
 _FOLDER = Path(__file__).parent / "static"
 _PLACE = "__CONFIG__"
@@ -40,7 +40,7 @@ def loader_script(base: str, origins: Sequence[str], language: str, phone: str) 
         "origins": list(origins),
         "language": language,
         "phone": phone,
-        "labels": launcher_texts(),
+        "texts": first_texts(),
     }
     return _loader().replace(_PLACE, _as_script(config), 1).encode()
 

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from babel.dates import format_datetime
 
 from connector.callback.button import Button, version_of
-from connector.callback.texts import FORM, LAUNCHER
+from connector.callback.texts import FIRST, FORM
 from connector.panel.language import LANGUAGES
 from connector.texts import in_language
 
@@ -38,9 +38,9 @@ def form_of(button: Button, *, language: str, token: str, moment: datetime, with
     }
 
 
-def launcher_texts() -> dict[str, str]:
-    """The button's own text by language."""
-    return {language: in_language(language, LAUNCHER) for language in LANGUAGES}
+def first_texts() -> dict[str, dict[str, str]]:
+    """The button's own text by language, and what is shown before the rest has come, or where it does not come."""
+    return {language: {name: in_language(language, FORM[name]) for name in FIRST} for language in LANGUAGES}
 
 
 def shown_time(moment: datetime, zone: ZoneInfo, language: str, today: datetime) -> str:

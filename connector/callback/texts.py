@@ -6,10 +6,8 @@ from crm_adapters.texts import marked as _
 
 CONSENT = _("I agree that my phone number is processed so that I can be called back.")
 
-LAUNCHER = _("Call me back")
-
 FORM = {
-    "button": LAUNCHER,
+    "button": _("Call me back"),
     "title": _("We will call you back"),
     "lead": _("Leave your number: we call you within %(seconds)s seconds."),
     "closed": _("We are closed at the moment. When shall we call you?"),
@@ -43,6 +41,9 @@ FORM = {
     "unavailable": _("Calls can't be asked for here at the moment."),
 }
 """By the name that the form's script has for it. The script puts in what stands as %(...)s."""
+
+FIRST = ("button", "title", "close", "loading", "network", "again", "or_call")
+"""Those that the loader has already."""
 
 REFUSALS: dict[str, tuple[int, str]] = {
     "origin": (403, _("This site is not in the list of sites that may ask for calls (callback_origins).")),

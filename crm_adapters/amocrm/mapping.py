@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from crm_adapters.amocrm.answers import objects_in
-from crm_adapters.events import CallEnded, CallFacts, Direction, Disposition
+from crm_adapters.events import CallEnded, CallFacts, CallKind, Direction, Disposition
 
 SOURCE = "Evrotel"
 TALKED, WRONG_NUMBER, NOT_REACHED, BUSY = 4, 5, 6, 7
@@ -21,6 +21,7 @@ STATUSES: Mapping[Disposition, int] = {
 }
 DIRECTIONS: Mapping[Direction, str] = {Direction.INCOMING: "inbound", Direction.OUTGOING: "outbound"}
 NEW_LEAD = {"uk": "Вхідний дзвінок {number}", "ru": "Входящий звонок {number}", "en": "Incoming call {number}"}
+CALLBACK_LEAD = {"uk": "Зворотний дзвінок {number}", "ru": "Обратный звонок {number}", "en": "Call-back {number}"}
 SHORTEST_NUMBER = 5
 COMPARED_DIGITS = 10
 """amoCRM matches a call by so many last digits of the phone."""
@@ -50,6 +51,11 @@ def user_number(user_id: str | None) -> int | None:
 def was_answered(event: CallEnded) -> bool:
     """Whether somebody talked: an answered call of no seconds is one that nobody took."""
     return event.disposition is Disposition.ANSWERED and event.billsec > 0
+
+
+def came_from_client(event: CallFacts) -> bool:
+    """Whether it was the client who wanted the call: they called, or asked to be called back."""
+    return event.direction is Direction.INCOMING or event.kind is CallKind.CALLBACK
 
 
 def status_of(event: CallEnded) -> int:
@@ -134,15 +140,17 @@ def contact_item(event: CallEnded, *, author: int | None, responsible: int | Non
 def lead_item(event: CallEnded, contact_id: int, *, responsible: int | None, language: str) -> dict[str, Any]:
     """A new lead of the contact, in the account's main pipeline."""
     item: dict[str, Any] = {
-        "name": lead_name(event.client_number, language),
+        "name": lead_name(
+            event.client_number, language, NEW_LEAD if event.kind is not CallKind.CALLBACK else CALLBACK_LEAD
+        ),
         "request_id": event.call_id,
         "_embedded": {"contacts": [{"id": contact_id, "is_main": True}]},
     }
     return item | ({"responsible_user_id": responsible} if responsible else {})
 
 
-def lead_name(number: str, language: str) -> str:
-    return NEW_LEAD.get(language, NEW_LEAD["en"]).format(number=number)
+def lead_name(number: str, language: str, names: Mapping[str, str] = NEW_LEAD) -> str:
+    return names.get(language, names["en"]).format(number=number)
 
 
 def phone_field(number: str) -> dict[str, Any]:

@@ -81,7 +81,7 @@ class Strangers:
         if event.direction is Direction.INCOMING and self._amo.info().has_unsorted:
             self._put_into_unsorted(telling)
             return False
-        if event.direction is Direction.OUTGOING and not mapping.was_answered(event):
+        if not (mapping.came_from_client(event) or mapping.was_answered(event)):
             raise NotWanted(NOBODY_TALKED)
         self._make_contact(telling)
         return True
@@ -196,7 +196,7 @@ class Strangers:
 
     def _wants_lead(self, event: CallEnded) -> bool:
         wanted = self._amo.account.settings.get("amocrm_new_lead", "") != "no"
-        return wanted and event.direction is Direction.INCOMING
+        return wanted and mapping.came_from_client(event)
 
     def _made(self, telling: Telling, path: str, item: Mapping[str, Any], mark: str) -> int:
         """Makes one object; its mark is kept before, and taken away where certainly nothing was made."""

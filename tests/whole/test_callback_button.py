@@ -81,6 +81,17 @@ def test_amocrm_reads_where_it_came_from(account: Account, evrotel_apps: WebApps
     assert f"{SITE}/sale" in note.params["call_result"]
 
 
+def test_a_stranger_who_was_not_reached_is_a_contact_with_a_lead_in_amocrm(
+    account: Account, evrotel_apps: WebApps
+) -> None:
+    evrotel_apps.exchange = Exchange(transmitter=account.transmitter(), outcomes={"380671234567": ("NO ANSWER", 0)})
+    ask(account, "0671234567")
+    [note] = wait_for(account.amo.call_notes)
+    assert f"{SITE}/sale" in note.params["call_result"]
+    [lead] = account.amo.account.leads.values()
+    assert lead.name == "Зворотний дзвінок +380671234567"
+
+
 @pytest.mark.processes
 def test_whatever_dies_a_visitor_is_called_once(running: Installation, evrotel_apps: WebApps) -> None:
     """The web process right after its answer, the worker while it asks Evrotel."""

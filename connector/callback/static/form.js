@@ -50,7 +50,7 @@ window.EvrotelCallback("form", function (context) {
   var polling = 0;
 
   function text(name, values) {
-    var found = context.texts[name] || (form && form.texts[name]) || "";
+    var found = context.texts[name] || (form && form.texts[name]) || context.first[name] || "";
     return found.replace(/%\((\w+)\)s/g, function (whole, key) { return values && key in values ? values[key] : whole; });
   }
 
@@ -74,7 +74,7 @@ window.EvrotelCallback("form", function (context) {
     var phone = context.phone || (form && form.phone);
     tel.hidden = !phone;
     if (!phone) return;
-    tel.append((text("or_call") || "\u260e") + " ", element("a", { href: "tel:" + phone.replace(/[^+\d]/g, "") }, phone));
+    tel.append(text("or_call") + " ", element("a", { href: "tel:" + phone.replace(/[^+\d]/g, "") }, phone));
   }
 
   function button(kind, name, action) {
@@ -91,22 +91,21 @@ window.EvrotelCallback("form", function (context) {
       if (answer.status !== 200) throw answer.content;
       form = answer.content;
       if (form.language) dialog.lang = form.language;
-      title.textContent = text("title");
-      shut.setAttribute("aria-label", text("close"));
       return form;
     });
   }
 
   function trouble(content) {
-    var said = content && content.message;
-    if (!title.textContent) title.textContent = document.title;
-    show(said || text("network") || "Error", [form && button("plain", "again", function () { load(false); })]);
+    show((content && content.error && content.message) || text("network"), // else it is the browser's own error
+      [button("plain", "again", function () { load(false); })]);
     showPhone();
     context.emit("failed", { state: (content && content.error) || "network" });
   }
 
   function load(withSlots, options) {
-    show(form ? text("loading") : "\u2026");
+    title.textContent = text("title");
+    shut.setAttribute("aria-label", text("close"));
+    show(text("loading"));
     showPhone();
     return fetchForm(withSlots).then(function () { draw(withSlots, options || {}); }, trouble);
   }

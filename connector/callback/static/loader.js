@@ -30,7 +30,7 @@
     for (var place = 0; place < asked.length; place++) {
       var code = String(asked[place] || "").slice(0, 2).toLowerCase();
       if (code === "ua") code = "uk";
-      if (config.labels[code]) return code;
+      if (config.texts[code]) return code;
     }
     return config.language;
   }
@@ -83,6 +83,7 @@
     base: base,
     language: language(),
     texts: own,
+    first: config.texts[language()],
     colours: colours(),
     phone: given.phone || config.phone,
     z: number(given.z, 2147483000),
@@ -142,7 +143,7 @@
     button.innerHTML = '<svg viewBox="0 0 24 24" aria-hidden="true"><path d="M6.6 10.8a15.1 15.1 0 0 0 6.6 6.6l2.2-2.2c.3-.3.7-.4 1-.2 ' +
       "1.1.4 2.3.6 3.6.6.6 0 1 .4 1 1V20c0 .6-.4 1-1 1C10.6 21 3 13.4 3 4c0-.6.4-1 1-1h3.5c.6 0 1 .4 1 1 0 1.2.2 2.5.6 3.6.1.3 " +
       '0 .7-.2 1z"/></svg>';
-    button.appendChild(element("span", {}, own.button || config.labels[context.language]));
+    button.appendChild(element("span", {}, own.button || context.first.button));
     ["pointerenter", "focus", "touchstart"].forEach(function (name) {
       button.addEventListener(name, load, { passive: true });
     });

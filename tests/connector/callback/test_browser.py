@@ -82,7 +82,7 @@ def focused(page: Page) -> Any:
 def test_by_keyboard_a_visitor_asks_is_called_and_knows_each_step(button: Button, shop: Shop, page: Page) -> None:
     button.apps.exchange.ring_seconds = 2.0  # type: ignore[union-attr]  # the fixture gives one
     loaded: list[Request] = []
-    page.on("request", loaded.append)
+    page.on("request", lambda each: loaded.append(each))  # noqa: PLW0108 - playwright notes something on a function
     page.goto(f"{shop.url}/?utm_source=ads")
     launcher = page.locator("[data-evrotel-callback-button] button")
     launcher.wait_for()
@@ -160,3 +160,15 @@ def test_at_the_end_of_the_time_it_says_so_and_offers_another_time(button: Butto
     assert page.locator("dialog").is_visible()
     page.locator("dialog button.plain").click()
     page.locator("#when").wait_for()
+
+
+def test_without_an_answer_it_says_so_and_names_the_phone(button: Button, shop: Shop, browser: Browser) -> None:
+    """Its page complains of the failed request, as it should."""
+    page = browser.new_context(locale="uk-UA").new_page()
+    page.goto(shop.url)
+    page.route("**/callback/acme/form?*", lambda route: route.abort())
+    page.click("#link")
+    page.locator("dialog button.plain").wait_for()
+    assert "сервер" in page.locator("dialog > [role=status]").first.inner_text()
+    assert page.locator("dialog .tel a").get_attribute("href") == "tel:+380441234567"
+    page.context.close()

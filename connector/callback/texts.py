@@ -38,7 +38,7 @@ FORM = {
     "network": _("There is no connection to our server. Please try again in a moment."),
     "phone_empty": _("Please enter your phone number."),
     "consent_empty": _("Please agree to this first."),
-    "unavailable": _("Calls can't be asked for here at the moment."),
+    "shut": _("We are closed at the moment."),
 }
 """By the name that the form's script has for it. The script puts in what stands as %(...)s."""
 

@@ -114,7 +114,7 @@ window.EvrotelCallback("form", function (context) {
     stop();
     running = null;
     showPhone();
-    if (!form.takes) return show(text("unavailable"));
+    if (!form.takes) return show(text("shut"));
     var chooses = withSlots || !form.open;
     var made = element("form", { novalidate: "" });
     var field = element("div", { "class": "field" });

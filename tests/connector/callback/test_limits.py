@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from fakeredis import TcpFakeServer
@@ -18,10 +19,18 @@ from tests.conftest import MakeDeployment
 from tests.running import free_port
 
 
-@pytest.fixture(params=["database", "redis"])
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """SQLite, but for the test that asks for the other engine."""
+    if "postgresql" in request.node.name:
+        return str(request.getfixturevalue("postgresql_url"))
+    return f"sqlite:///{tmp_path / 'connector.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "redis"])
 def counters(request: pytest.FixtureRequest, make_deployment: MakeDeployment) -> Iterator[list[Storage]]:
     """The storages of two processes."""
-    if request.param == "database":
+    if request.param != "redis":
         yield [make_deployment().counting, make_deployment().counting]
         return
     port = free_port()

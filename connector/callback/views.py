@@ -15,7 +15,7 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, make_response, request
 from limits.errors import StorageError
 from sqlalchemy.exc import SQLAlchemyError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from connector.callback import assets
 from connector.callback.asking import read_wanted
@@ -107,8 +107,9 @@ def _for_site(name: str, opened: Opened) -> Response:
         answer = Response(status=204) if request.method == "OPTIONS" else opened(here, connection, button, origin)
     except Refused as refusal:
         answer = _refused(here, connection, refusal)
-    except HTTPException as error:
-        answer = _json({"error": error.name}, error.code or 500)
+    except RequestEntityTooLarge:
+        answer = _refused(here, connection, Refused("body"))
+        answer.status_code = 413
     except (SQLAlchemyError, StorageError) as error:
         logger.error("a request for a call could not be taken: %s", type(error).__name__)
         answer = _refusal(connection, Refused("unavailable", 30))

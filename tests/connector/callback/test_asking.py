@@ -1,0 +1,40 @@
+"""Whatever a visitor's request says, what is kept of it is short plain text, and its links are web addresses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connector.callback.asking import LONGEST_ADDRESS, TAGS, read_wanted
+from connector.callback.fields import CALLBACK_FIELDS
+
+FIELDS = ("phone", "token", "lang", "consent", "slot", "website", "page", "title", "referrer", "utm", *TAGS)
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
+ANYTHING = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3)
+)
+
+
+@given(st.dictionaries(st.sampled_from(FIELDS), ANYTHING), st.text())
+def test_anything_is_read(values: dict[str, Any], referer: str) -> None:
+    wanted = read_wanted(values, page=referer, language="uk")
+    texts = [wanted.phone, wanted.token, wanted.consent, wanted.slot, wanted.page, wanted.title, wanted.referrer]
+    for text in (*texts, *wanted.utm.values()):
+        assert len(text) <= LONGEST_ADDRESS
+        assert text.isprintable()
+    for address in filter(None, (wanted.page, wanted.referrer)):
+        assert address.lower().startswith(("http://", "https://"))
+    assert wanted.language in {"uk", "ru", "en"}
+    assert wanted.utm.keys() <= set(TAGS)
+
+
+@given(st.sampled_from(CALLBACK_FIELDS), st.text(max_size=60))
+def test_a_setting_is_kept_as_it_is_read_again_or_refused_with_a_reason(field: Any, text: str) -> None:
+    try:
+        kept = field.clean(text)
+    except ValueError as error:
+        assert str(error).startswith(f"{field.key} should be ")  # noqa: PT017 - most texts are refused
+    else:
+        assert field.clean(kept) == kept

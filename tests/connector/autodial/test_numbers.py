@@ -93,14 +93,21 @@ def test_any_file_is_a_list_or_says_why_not(content: bytes) -> None:
     assert len(found.numbers) + len(found.duplicates) + len(found.rejected) == len(texts)
 
 
-@pytest.mark.parametrize(
-    ("text", "outcome"),
-    [
-        ("ANSWER", Outcome.ANSWERED), ("good", Outcome.ANSWERED), ("BUSY", Outcome.BUSY), ("NOANSWER", Outcome.NO_ANSWER),
-        ("NO ANSWER", Outcome.NO_ANSWER), ("CONGESTION", Outcome.CONGESTION), ("none", Outcome.CONGESTION),
-        ("BAD", Outcome.FAILED), ("", Outcome.UNCLEAR), ("<html>", Outcome.UNCLEAR),
-    ],
-)  # fmt: skip
+WORDS = {
+    "ANSWER": Outcome.ANSWERED,
+    "good": Outcome.ANSWERED,
+    "BUSY": Outcome.BUSY,
+    "NOANSWER": Outcome.NO_ANSWER,
+    "NO ANSWER": Outcome.NO_ANSWER,
+    "CONGESTION": Outcome.CONGESTION,
+    "none": Outcome.CONGESTION,
+    "BAD": Outcome.FAILED,
+    "": Outcome.UNCLEAR,
+    "<html>": Outcome.UNCLEAR,
+}
+
+
+@pytest.mark.parametrize(("text", "outcome"), WORDS.items())
 def test_what_evrotel_says_of_a_call(text: str, outcome: Outcome) -> None:
     assert outcome_of(DialAnswer(verdict=Verdict.ACCEPTED, text=text)) is outcome
 

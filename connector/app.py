@@ -9,6 +9,9 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from connector import doors, health
 from connector.api import setup as api
+from connector.autodial import views as autodial
+from connector.call_page import app_views as call_app
+from connector.call_page import views as call_page
 from connector.callback import views as callback
 from connector.connections.store import NoSuchConnection
 from connector.deployment import EXTENSION, Deployment
@@ -61,6 +64,7 @@ def create_app(settings: Settings, deployment: Deployment | None = None) -> Flas
     app.register_blueprint(callback.blueprint)
     api.register(app)
     panel.register(app)
+    app.register_blueprint(call_app.blueprint)
     app.register_blueprint(call_page.blueprint)
     app.register_blueprint(frame.blueprint)
     app.register_blueprint(doors.blueprint)  # last: its rule is the widest

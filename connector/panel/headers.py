@@ -7,7 +7,7 @@ from flask import Flask, Response
 # Bootstrap draws its arrows as data: images.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "media-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "media-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 HTML_HEADERS = {
     "Content-Security-Policy": POLICY,

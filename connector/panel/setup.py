@@ -19,7 +19,9 @@ from connector.panel import (
     connection_views,
     delivery_views,
     event_views,
+    key_views,
     labels,
+    link_views,
     live_views,
     recording_views,
     signin_views,
@@ -40,6 +42,8 @@ ROOMS = (
     connection_views,
     connecting,
     callback_views,
+    key_views,
+    link_views,
 )
 
 

@@ -23,6 +23,9 @@ OPEN = {
     "openapi",
     "api_docs.page",
     "api_docs.file",
+    "call_app.manifest",
+    "call_app.icon",
+    "call_app.numbers",
     "bootstrap.static",
     "panel.static",
     "sign_in.choose_language",
@@ -131,6 +134,13 @@ def test_the_key_of_one_connection_opens_no_other(make_deployment: MakeDeploymen
 
 def _path(app: Flask, rule: Rule) -> str:
     """An address that the rule matches."""
-    samples = {"crm": "bitrix24", "name": "journal", "connection": "journal", "extension": "wav", "event_id": 1}
+    samples = {
+        "crm": "bitrix24",
+        "name": "journal",
+        "connection": "journal",
+        "extension": "wav",
+        "event_id": 1,
+        "key_id": 1,
+    }
     values = {argument: samples.get(argument, "install") for argument in rule.arguments}
     return app.url_map.bind("localhost").build(rule.endpoint, values, method=next(iter(rule.methods or {"GET"})))

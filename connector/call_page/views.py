@@ -162,19 +162,19 @@ def _call(wanted: Wanted) -> Answer:
     try:
         return _outcome(wanted, dial_at_once(deployment(), wanted.connection, request_to_dial))
     except NoBillcode:
-        return _page(wanted, status=409, failed=gettext(DIAL_REASONS["no_billcode"]))
+        return _page(wanted, status=409, failed=_reason("no_billcode"))
 
 
 def _outcome(wanted: Wanted, found: DialStatus) -> Answer:
     if found.state is DialState.FAILED:
-        return _page(wanted, status=502, failed=gettext(DIAL_REASONS[found.reason or "refused"]))
+        return _page(wanted, status=502, failed=_reason(found.reason))
     return _page(wanted, found=found, told=_told(found))
 
 
 def _told(found: DialStatus) -> str:
     """What the person should do or know now."""
     if found.state is DialState.FAILED:
-        return str(gettext(DIAL_REASONS[found.reason or "refused"]))
+        return _reason(found.reason)
     if found.is_over:
         return str(gettext("The call has ended."))
     if found.state is DialState.STARTED:
@@ -184,6 +184,12 @@ def _told(found: DialStatus) -> str:
     number, extension = readable(found.number or ""), ", ".join(found.extensions)
     text = gettext("Pick up your phone (%(extension)s): then %(number)s is called.", extension=extension, number=number)
     return str(text)
+
+
+def _reason(reason: str | None) -> str:
+    """Why a call was not made, by `Dial.reason`."""
+    text = DIAL_REASONS[reason or "refused"]
+    return str(gettext(text))
 
 
 def _keep_choice(user: PanelUser, *, at_once: bool) -> None:

@@ -13,7 +13,7 @@ from connector.api import problems
 from connector.api.blueprint import LARGE_BODIES, not_found, opened_by, opened_connection, serves
 from connector.api.click_to_call import NO_BILLCODE
 from connector.api.schemas import IdempotencyKey
-from connector.autodial import campaigns, media
+from connector.autodial import campaigns, do_not_call, media
 from connector.autodial.answers import REDIALLED
 from connector.autodial.hours import parse_holidays
 from connector.autodial.numbers import NumberList, read_numbers
@@ -161,6 +161,33 @@ def redial_unclear(campaign_id: str) -> dict[str, int]:
         return {"redialled": campaigns.redial_unclear(deployment(), connection, campaign_id)}
     except campaigns.NotNow as error:
         abort(problems.problem(409, str(error)))
+
+
+@serves("GET", "/autodial/do-not-call", answer=schemas.NotToCall)
+def list_not_to_call() -> dict[str, Any]:
+    """Numbers that no campaign calls, newest first."""
+    rows = do_not_call.listed(deployment().database, opened_connection())
+    return {"items": [{name: getattr(row, name) for name in ("number", "reason", "created_by")} for row in rows]}
+
+
+@serves("POST", "/autodial/do-not-call", body=schemas.NumbersNotToCall, answer=schemas.Added)
+def add_not_to_call(wanted: dict[str, Any]) -> dict[str, int]:
+    """Puts numbers on the list: running campaigns leave them out from now on."""
+    connection = opened_connection()
+    numbers = read_numbers(wanted["numbers"], connection.get("phone_region"))
+    if numbers.rejected:
+        _wrong("numbers", f"{numbers.rejected[0].index}: {numbers.rejected[0].error}")
+    return {"added": do_not_call.add(deployment().database, connection, numbers.numbers, wanted["reason"], _by())}
+
+
+@serves("DELETE", "/autodial/do-not-call/<number>", answer=schemas.Removed)
+def remove_not_to_call(number: str) -> dict[str, str]:
+    """Takes a number off the list."""
+    connection = opened_connection()
+    found = read_numbers([number], connection.get("phone_region"))
+    if not found.numbers or not do_not_call.remove(deployment().database, connection, found.numbers[0]):
+        not_found()
+    return {"removed": found.numbers[0]}
 
 
 def _steered(change: Callable[[Deployment, Connection, str], None], campaign_id: str) -> dict[str, Any]:

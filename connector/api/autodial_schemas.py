@@ -185,3 +185,40 @@ class Redialled(Answer):
     """How many numbers are called again."""
 
     redialled = fields.Integer(required=True)
+
+
+class NumbersNotToCall(Schema):
+    """Numbers that no campaign may call."""
+
+    numbers = fields.List(
+        _Entry(metadata={"type": "string", "example": "+380671234567"}),
+        required=True,
+        validate=validate.Length(1, 1000),
+    )
+    reason = fields.String(load_default="", validate=[validate.Length(0, 200), validate.ContainsNoneOf("\0")])
+
+
+class NumberNotToCall(Answer):
+    """A number that no campaign calls."""
+
+    number = fields.String(required=True)
+    reason = fields.String(required=True)
+    created_by = fields.String(required=True)
+
+
+class NotToCall(Answer):
+    """The do-not-call list, newest first."""
+
+    items = fields.List(fields.Nested(NumberNotToCall), required=True)
+
+
+class Added(Answer):
+    """How many numbers were not on the list yet."""
+
+    added = fields.Integer(required=True)
+
+
+class Removed(Answer):
+    """The number that campaigns may call again."""
+
+    removed = fields.String(required=True)

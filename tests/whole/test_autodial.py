@@ -230,6 +230,28 @@ def test_an_answer_that_an_event_corrects(served: Served, evrotel_apps: WebApps,
     assert len(evrotel_apps.plays) == 1
 
 
+def test_who_is_not_to_be_called_is_left_out_also_of_a_campaign_that_runs(
+    evrotel_apps: WebApps, program: Program
+) -> None:
+    def ask(method: str, number: str = "", **content: Any) -> requests.Response:
+        url = f"{program.url}/do-not-call{number and '/' + number}"
+        return requests.request(method, url, headers=program.headers, timeout=10, **content)
+
+    first, second, third = numbers(3)
+    assert ask("POST", json={"numbers": [first], "reason": "asked us"}).json() == {"added": 1}
+    assert ask("POST", json={"numbers": ["112"]}).status_code == 422
+    evrotel_apps.play_seconds = 0.5
+    made = program.start([first, second, third], chnum=1).json()
+    assert made["do_not_call"] == [f"+38{first}"]
+    ask("POST", json={"numbers": [third]})
+    done = results(program.finished(made["id"]))
+    assert done == {f"+38{first}": "do_not_call", f"+38{second}": "answered", f"+38{third}": "do_not_call"}
+    assert evrotel_apps.plays == [dialled(second)]
+    assert [each["number"] for each in ask("GET").json()["items"]] == [f"+38{third}", f"+38{first}"]
+    assert ask("DELETE", first).json() == {"removed": f"+38{first}"}
+    assert ask("DELETE", first).status_code == 404
+
+
 @pytest.mark.processes
 def test_killed_workers_call_nobody_twice_and_forget_nobody(
     tmp_path: Path, database_url: str, evrotel_apps: WebApps

@@ -53,7 +53,7 @@ INCOMING_RESULTS = {
 """By disposition, where the client called."""
 
 ON_LINE = _("Line %(line)s")
-OF_CAMPAIGN = _("Autodial campaign “%(name)s”")
+OF_CAMPAIGN = _("Autodial campaign “%(name)s”.")
 AT_EXTENSION = _("Inner number %(extension)s")
 REACHED = _("The client was reached.")
 

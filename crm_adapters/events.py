@@ -55,7 +55,7 @@ class CallFacts:
     that is not known.
 
     Where a visitor of a site asked to be called, `origin` says for people where that was, in the connection's language,
-    and `tags` are the page's utm tags (`utm_source`, ...).
+    and `tags` are the page's utm tags (`utm_source`, ...). For a call of an autodial campaign `origin` names it.
     """
 
     call_id: str

@@ -14,8 +14,8 @@ from connector.models import CallbackRequest, DialOrigin
 from connector.texts import in_language
 
 SHOWN = 200
-_NO_MARKUP = str.maketrans("[]<>", "()()")
-"""Visitors may send anything: in a CRM it stays text."""
+NO_MARKUP = str.maketrans("[]<>", "()()")
+"""People may write anything: in a CRM it stays text."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,10 +39,10 @@ def origin_of(database: Database, dial_key: str | None, language: str) -> Origin
 
 def _told(row: Any, language: str) -> Origin:
     page = " ".join(filter(None, (row.title, row.page))) or row.origin
-    tags = {name: str(value).translate(_NO_MARKUP) for name, value in row.utm.items()}
+    tags = {name: str(value).translate(NO_MARKUP) for name, value in row.utm.items()}
     told = [in_language(language, ORIGIN), in_language(language, ORIGIN_PAGE, page=page[:SHOWN])]
     if row.referrer:
         told.append(in_language(language, ORIGIN_REFERRER, referrer=row.referrer[:SHOWN]))
     if tags:
         told.append(in_language(language, ORIGIN_UTM, tags=", ".join(f"{key}={tags[key]}" for key in tags)[:SHOWN]))
-    return Origin(text=" · ".join(told).translate(_NO_MARKUP), tags=tags)
+    return Origin(text=" · ".join(told).translate(NO_MARKUP), tags=tags)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import select
 from sqlalchemy.orm import aliased
 
-from connector.callback.context import origin_of
+from connector.callback.context import NO_MARKUP, Origin, origin_of
 from connector.calls.numbers import readable
 from connector.calls.people import user_of, users, users_of_line
 from connector.calls.plans import TASKS_LAST
@@ -98,8 +98,6 @@ def _result(connection: Connection, row: Any) -> str:
         told.append(in_language(language, ON_LINE, line=readable(row.line)))
     if row.extension:
         told.append(in_language(language, AT_EXTENSION, extension=row.extension))
-    if row.dial_origin == DialOrigin.CAMPAIGN:
-        told.append(in_language(language, OF_CAMPAIGN, name=row.dial_asked_by))
     told = [f"{each}." for each in told]
     return " ".join(filter(None, (*told, _reason(connection, row))))
 
@@ -139,7 +137,7 @@ def _facts(deployment: Deployment, connection: Connection, row: Any, seconds: fl
     direction = Direction(row.direction)
     user_id = _user_of(deployment, connection, row, seconds)
     kind = CallKind(row.call_kind)
-    origin = origin_of(deployment.database, row.dial_key, connection.get("language"))
+    origin = _origin(deployment, connection, row)
     needs_employees = (direction is Direction.INCOMING and not user_id) or row.kind == DeliveryKind.FINISH
     return {
         "call_id": row.call_id,
@@ -160,6 +158,14 @@ def _facts(deployment: Deployment, connection: Connection, row: Any, seconds: fl
         "origin": origin.text,
         "tags": origin.tags,
     }
+
+
+def _origin(deployment: Deployment, connection: Connection, row: Any) -> Origin:
+    """What the call was made for, where that is worth telling: a visitor's wish on a site, or an autodial campaign."""
+    language = connection.get("language")
+    if row.dial_origin == DialOrigin.CAMPAIGN:
+        return Origin(text=in_language(language, OF_CAMPAIGN, name=row.dial_asked_by).translate(NO_MARKUP))
+    return origin_of(deployment.database, row.dial_key, language)
 
 
 def _user_of(deployment: Deployment, connection: Connection, row: Any, seconds: float) -> str | None:

@@ -52,7 +52,9 @@ def next_call_at(database: Database, campaign: Row[Any]) -> datetime | None:
     """When a running campaign may call the next number, None where it may now or has none."""
     waiting = CampaignNumber.campaign_id == campaign.id, CampaignNumber.state == CampaignNumberState.WAITING
     with database.read() as db:
-        due = db.execute(select(func.min(CampaignNumber.due_at)).where(*waiting)).scalar_one()
+        due = db.execute(
+            select(CampaignNumber.due_at).where(*waiting).order_by(CampaignNumber.due_at).limit(1)
+        ).scalar()
     if due is None:
         return None
     latest = max(moment for moment in (due, campaign.next_call_at, campaign.starts_at) if moment)

@@ -75,7 +75,7 @@ def start(telling: Telling, event: CallStarted, setting: Setting) -> Steps:
 
 
 def end(telling: Telling, event: CallEnded, setting: Setting) -> Steps:
-    """Finishes the call once, whatever was told of it before, and notes where the client asked for it."""
+    """Finishes the call once, whatever was told of it before, and notes where the client asked for it or what for."""
     yield from _end(telling, event, setting)
     customer = telling.notes.get(CUSTOMER)
     if not event.origin or not customer or telling.progress.get(ORIGIN_TOLD):

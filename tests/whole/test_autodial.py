@@ -102,6 +102,7 @@ def test_everybody_is_called_once_and_the_crm_hears_of_it(
 ) -> None:
     evrotel_apps.play_seconds = 0.1
     evrotel_apps.exchange = Exchange(transmitter=served.transmitter())
+    portal.add_contact("Iryna", f"+{dialled(numbers(1)[0])}", assigned_by_id=3)
     listed = [*numbers(8), "+380 67 000 00 01", "112", "nobody", "+1 201 555 0123"]
     evrotel_apps.dial_answers |= {dialled(numbers(8)[2]): ["BUSY", "ANSWER"], dialled(numbers(8)[3]): ["NOANSWER"]}
     answer = program.start(listed, chnum=3, attempts=2, retry_seconds=0, name="Spring")
@@ -116,6 +117,7 @@ def test_everybody_is_called_once_and_the_crm_hears_of_it(
     assert evrotel_apps.most_playing == 3
     wait_for(lambda: len(portal.calls) == 10 and all(call.finished for call in portal.calls))
     assert {call.type for call in portal.calls} == {5}
+    wait_for(lambda: "Кампанія автообдзвону «Spring»." in {each.description for each in portal.account.activities})
     assert (done["counts"]["answered"], done["counts"]["no_answer"], done["counts"]["total"]) == (7, 1, 8)
 
 

@@ -54,16 +54,22 @@ def new_page(name: str) -> Answer:
     rejected: list[Rejection] = []
     if form.validate_on_submit():
         numbers, rejected = given_numbers(form, connection)
-        if not numbers.numbers and not form.errors:
+        refused = sorted(campaigns.not_to_be_called(deployment(), connection, numbers.numbers))
+        if len(refused) == len(numbers.numbers) and not form.errors:
             numbers_field(form).errors = [gettext("There is nobody to call in this list.")]
         if not form.errors:
-            return _checked_page(connection, form, numbers, rejected)
+            return _checked_page(connection, form, numbers, refused, rejected)
     page = room_page("new", connection, form=form, rejected=rejected[:REJECTED_SHOWN])
     return (page, 400) if form.errors else page
 
 
-def _checked_page(connection: Connection, form: NewCampaignForm, numbers: NumberList, rejected: list[Rejection]) -> str:
-    refused = sorted(campaigns.not_to_be_called(deployment(), connection, numbers.numbers))
+def _checked_page(
+    connection: Connection,
+    form: NewCampaignForm,
+    numbers: NumberList,
+    refused: list[str],
+    rejected: list[Rejection],
+) -> str:
     campaign_id = _make_draft(connection, form, numbers, refused)
     return room_page(
         "checked",

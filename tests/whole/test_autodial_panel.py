@@ -78,3 +78,12 @@ def test_a_campaign_from_the_audio_to_the_results(page: Page, evrotel_apps: WebA
     table = Path(download.value.path()).read_text(encoding="utf-8-sig").splitlines()
     assert table[1].startswith("380670000000;done;answered;1;")
     assert len(table) == 9
+    page.get_by_role("link", name="Evrotel's own list").click()
+    page.get_by_label("Name of the campaign").fill("Own")
+    page.get_by_label("The people on this list have agreed").check()
+    page.get_by_role("button", name="Start").click()
+    expect(page.get_by_text("Evrotel has begun to call its list.")).to_be_visible()
+    page.locator("a.who").filter(has_text="Own").click()
+    expect(page.get_by_text("It can be watched and stopped only there.")).to_be_visible()
+    [started] = [each.content for each in evrotel_apps.requests if each.path == "/autodial/"]
+    assert (started["mediafile"].startswith("20558_greeting_"), started["chnum"]) == (True, 3)

@@ -147,8 +147,8 @@ def test_a_list_with_nobody_makes_nothing(boss: FlaskClient, deployment: Deploym
     with_junk = add_draft(boss, file=(io.BytesIO(b"PK junk"), "list.xlsx"))
     assert (with_junk.status_code, "save it as XLSX or CSV" in with_junk.text) == (400, True)
     assert "No campaigns yet" in page(boss, "/campaigns/shop")
-    assert add_draft(boss, "\n".join(f"067{number:07d}" for number in range(20_000))).status_code == 200
-    assert "0 of 20000" in page(boss, "/campaigns/shop")
+    assert add_draft(boss, "\n".join(f"067{number:07d}" for number in range(7_000))).status_code == 200
+    assert "0 of 7000" in page(boss, "/campaigns/shop")
 
 
 def test_when_to_call_is_in_the_connection_s_zone(boss: FlaskClient, deployment: Deployment) -> None:

@@ -10,6 +10,7 @@ from functools import partial
 import pytest
 import requests
 
+from connector.autodial.campaigns import NewCampaign, make_campaign
 from connector.calls import starts
 from connector.calls.kinds import AMONG_EMPLOYEES, WITHHELD
 from connector.calls.people import refresh
@@ -17,7 +18,7 @@ from crm_adapters.amocrm import mapping
 from tests.emulators.amocrm import AmoCRM
 from tests.emulators.amocrm.faults import Fault
 from tests.emulators.amocrm.limits import busiest_second
-from tests.emulators.evrotel import Recordings
+from tests.emulators.evrotel import Exchange, Recordings, WebApps, wav
 from tests.running import wait_for
 from tests.whole.amocrm import ANSWERED, CLIENT, LINE, Account
 
@@ -52,6 +53,18 @@ def test_a_call_is_shown_while_it_rings_and_logged_when_it_ends(account: Account
     call = amo.calls[1]
     assert (call.uniq, call.direction, call.duration, call.call_status) == (outgoing, "outbound", 0, 7)
     assert len(amo.popups) == 1
+
+
+def test_a_campaigns_call_says_which_it_was_made_for(account: Account, amo: AmoCRM, evrotel_apps: WebApps) -> None:
+    account.set(evrotel_billcode="20558")
+    evrotel_apps.media["20558_x.wav"] = wav()
+    evrotel_apps.exchange = Exchange(transmitter=account.transmitter())
+    campaign = NewCampaign(name="Весна [b]", mediafile="20558_x.wav", by="a test", numbers=["+380987858227"])
+    make_campaign(account.deployment, account.state(), campaign)
+    [call] = wait_for(lambda: amo.calls)
+    assert call.direction == "outbound"
+    assert str(call.call_result).endswith("Кампанія автообдзвону «Весна (b)».")
+    assert amo.popups == []
 
 
 def test_whose_call_it_is_where_no_extension_tells(account: Account, amo: AmoCRM) -> None:

@@ -54,6 +54,15 @@ def _number(label: Any, least: int, most: int, default: int, description: Any = 
     )
 
 
+def _name(description: Any = "") -> StringField:
+    return StringField(
+        lazy_gettext("Name of the campaign"),
+        [DataRequired(_FILL_IN), Length(max=LONGEST_NAME)],
+        description=description,
+        render_kw={"autocomplete": "off"},
+    )
+
+
 class AudioForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF ships no annotations
     file = FileField(
         lazy_gettext("Audio file"),
@@ -67,16 +76,12 @@ class _PlayedForm(FlaskForm):  # type: ignore[misc]  # as above
     """What a campaign plays. `key` makes a form that is sent twice one campaign."""
 
     key = HiddenField(validators=[_KEY], default=lambda: secrets.token_hex(16))
-    name = StringField(
-        lazy_gettext("Name of the campaign"),
-        [DataRequired(_FILL_IN), Length(max=LONGEST_NAME)],
-        description=lazy_gettext("The CRM shows it with each call."),
-        render_kw={"autocomplete": "off"},
-    )
+    name = _name()
     mediafile = SelectField(lazy_gettext("Audio file"), [DataRequired(_FILL_IN)])
 
 
 class NewCampaignForm(_PlayedForm):
+    name = _name(lazy_gettext("The CRM shows it with each call."))
     numbers = TextAreaField(
         lazy_gettext("Numbers"),
         description=lazy_gettext("One a line, in any spelling."),

@@ -71,8 +71,11 @@ def _after_stop(moment: datetime, zone: ZoneInfo, quiet: Sequence[Span], holiday
 
 
 def _at(day: date, wall: time, zone: ZoneInfo) -> datetime:
-    """The moment of a wall time, of two the later one: after the clock was put back it must be over for good."""
-    return datetime.combine(day, wall, zone).replace(fold=1).astimezone(ZoneInfo("UTC"))
+    """The moment of a wall time, of two the later one: after the clock was put back it must be over for good. One that
+    is left out when the clock is put forward counts as after that, not before.
+    """
+    moment = datetime.combine(day, wall, zone)
+    return max(moment.replace(fold=fold).astimezone(ZoneInfo("UTC")) for fold in (0, 1))
 
 
 @lru_cache(maxsize=4096)

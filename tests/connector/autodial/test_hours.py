@@ -35,6 +35,12 @@ def test_the_next_moment_at_which_a_client_may_be_called(moment: datetime, allow
     assert next_allowed(moment, [KYIV], NIGHT, [date(2026, 12, 25)]) == allowed
 
 
+def test_a_stop_that_ends_in_the_missing_hour_is_kept() -> None:
+    """03:30 is not there in that night: 02:45 is before it all the same."""
+    quiet = parse_quiet_hours("20:00-03:30")
+    assert next_allowed(kyiv(2026, 3, 29, 2, 45), [KYIV], quiet, []) == kyiv(2026, 3, 29, 4, 30)
+
+
 def test_with_several_zones_it_must_be_day_in_all() -> None:
     zones = [KYIV, ZoneInfo("America/New_York")]
     assert next_allowed(kyiv(2026, 7, 1, 9, 30), zones, NIGHT, []) == kyiv(2026, 7, 1, 16, 0)

@@ -19,6 +19,7 @@ import requests
 from connector.deployment import Deployment
 from connector.settings import Settings
 from migrations import schema
+from tests.conftest import migrate
 from tests.emulators.bitrix24 import Bitrix24
 from tests.emulators.evrotel import Transmitter
 
@@ -146,7 +147,8 @@ class Installation:
                 environment={},
             )
         )
-        schema.upgrade(deployment.database.engine)
+        if schema.current(deployment.database.engine) is None:
+            migrate(deployment.database.engine)
         deployment.connections.add(name, crm, values)
         deployment.database.dispose()
 

@@ -16,8 +16,7 @@ from connector.connections.check import check_connection
 from connector.connections.one_use import new_state
 from connector.delivery.worker import Worker
 from connector.deployment import Deployment
-from migrations import schema
-from tests.conftest import make_settings
+from tests.conftest import make_settings, migrate
 from tests.emulators.amocrm import AmoCRM
 from tests.emulators.bitrix24 import Bitrix24
 from tests.emulators.evrotel import Transmitter
@@ -36,7 +35,7 @@ class ServedHere:
             f"sqlite:///{folder / 'connector.db'}", folder / "instance", public_url=self.url, **changes
         )
         self.deployment = Deployment(settings)
-        schema.upgrade(self.deployment.database.engine)
+        migrate(self.deployment.database.engine)
         self._server = make_server("127.0.0.1", self.port, create_app(settings, self.deployment), threaded=True)
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})]

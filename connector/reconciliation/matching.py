@@ -56,8 +56,9 @@ def match_records(records: Sequence[CallRecord], calls: Sequence[OurCall]) -> di
     return found
 
 
-Pair = tuple[tuple[bool, float, str], str, str]
-"""How far apart they are (other recordings, seconds, and the IDs for one order), the record's key, the call's ID."""
+Pair = tuple[tuple[bool, float, float, str], str, str]
+"""How far apart they are (other recordings, seconds, seconds between their starts, and the IDs for one order), the
+record's key, the call's ID."""
 
 
 def _pair(record: CallRecord, call: OurCall) -> Pair | None:
@@ -66,7 +67,8 @@ def _pair(record: CallRecord, call: OurCall) -> Pair | None:
     if not same_recording and (apart is None or not _may_be(record, call)):
         return None
     seconds = apart.total_seconds() if apart is not None else 0.0
-    return (not same_recording, seconds, f"{record.key} {call.id}"), record.key, call.id
+    starts = abs(record.started_at - call.started_at).total_seconds()
+    return (not same_recording, seconds, starts, f"{record.key} {call.id}"), record.key, call.id
 
 
 def _may_be(record: CallRecord, call: OurCall) -> bool:

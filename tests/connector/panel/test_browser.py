@@ -18,9 +18,8 @@ from connector.deployment import Deployment
 from connector.models import Connection, User
 from connector.panel.signin import create_user, make_sign_in_link
 from connector.recordings.listening import plays_of
-from migrations import schema
 from tests.browsers import needs_browser, uncomplaining
-from tests.conftest import make_settings
+from tests.conftest import make_settings, migrate
 from tests.connector.panel.rows import add_call, add_connection, add_delivery, add_event
 from tests.connector.panel.test_recordings import add_recording
 from tests.connector.recordings.doors import fetch_due
@@ -37,7 +36,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Depl
     folder = tmp_path_factory.mktemp("web")
     settings = make_settings(f"sqlite:///{folder / 'connector.db'}", folder)
     deployment = Deployment(settings)
-    schema.upgrade(deployment.database.engine)
+    migrate(deployment.database.engine)
     port = free_port()
     environment = os.environ | {
         "DATABASE_URL": settings.database_url,

@@ -236,7 +236,11 @@ def redial_unclear(deployment: Deployment, connection: Connection, campaign_id: 
     with deployment.database.write() as db:
         changed = db.execute(
             update(CampaignNumber)
-            .where(CampaignNumber.campaign_id == row.id, CampaignNumber.result == "unclear")
+            .where(
+                CampaignNumber.campaign_id == row.id,
+                CampaignNumber.result == "unclear",
+                CampaignNumber.state == CampaignNumberState.DONE,  # not one that is called again already
+            )
             .values(state=CampaignNumberState.WAITING, due_at=now(), updated_at=now())
         )
         if changed.rowcount and row.status == CampaignStatus.FINISHED:

@@ -232,6 +232,8 @@ def test_results_are_shown_and_downloaded(boss: FlaskClient, deployment: Deploym
     assert table.data.decode("utf-8-sig").splitlines()[1].startswith("380670000000;done;unclear;1;")
     post(boss, f"{campaign}/redial-unclear")
     assert "Numbers to be called again: 1." in page(boss, campaign)
+    post(boss, f"{campaign}/redial-unclear")
+    assert "Numbers to be called again: 0." in page(boss, campaign)
     assert only(deployment).status == "running"
 
 

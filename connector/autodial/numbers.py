@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import phonenumbers
 from phonenumbers import PhoneNumberType
-from python_calamine import CalamineError, load_workbook
 
+from connector.autodial.sheets import rows_of_sheet
 from connector.calls.numbers import dialable_number
 
 MOST = 50_000
@@ -84,7 +84,8 @@ def entries_of_file(content: bytes) -> list[tuple[int, str]]:
     Of a row with several cells the first one that looks like a number. A first row of headings is left out. Raises
     ValueError that says what is wrong.
     """
-    table = _sheet(content) if content.startswith((b"PK", b"\xd0\xcf\x11\xe0")) else _table(_decoded(content))
+    is_sheet = content.startswith((b"PK", b"\xd0\xcf\x11\xe0"))
+    table = rows_of_sheet(content, MOST + 2) if is_sheet else _table(_decoded(content))
     rows = [
         (line, cells) for line, row in enumerate(table, 1) if (cells := [cell.strip() for cell in row if cell.strip()])
     ]
@@ -93,19 +94,6 @@ def entries_of_file(content: bytes) -> list[tuple[int, str]]:
     if len(rows) > MOST:
         raise ValueError(f"a list may have {MOST} numbers at most")
     return [(line, next((cell for cell in row if _LIKE_A_NUMBER.match(cell)), row[0])) for line, row in rows]
-
-
-def _sheet(content: bytes) -> list[list[str]]:
-    try:
-        rows = load_workbook(io.BytesIO(content)).get_sheet_by_index(0).to_python(nrows=MOST + 2)
-    except (CalamineError, OSError, ValueError) as error:
-        raise ValueError("this spreadsheet can't be read: save it as XLSX or CSV") from error
-    return [[_cell(cell) for cell in row] for row in rows]
-
-
-def _cell(value: object) -> str:
-    """A cell's text; a number kept as a floating one has no decimals."""
-    return f"{value:.0f}" if isinstance(value, float) else str(value)
 
 
 def _decoded(content: bytes) -> str:

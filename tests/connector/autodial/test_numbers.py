@@ -43,8 +43,8 @@ def test_tables_of_every_kind(content: bytes) -> None:
     assert read_numbers(texts_of_file(content), "UA").numbers == TWO
 
 
-def sheet(*rows: tuple[str, ...]) -> bytes:
-    """A spreadsheet as small as it can be; what begins with `=` is a number."""
+def sheet(*rows: tuple[str, ...], last: str = "") -> bytes:
+    """A spreadsheet as small as it can be; what begins with `=` is a number. `last`: one more row as it is written."""
     cells = "".join(
         "<row>" + "".join(
             f"<c><v>{cell[1:]}</v></c>" if cell.startswith("=")
@@ -63,7 +63,7 @@ def sheet(*rows: tuple[str, ...]) -> bytes:
         "xl/workbook.xml": f'<workbook xmlns="{main}" xmlns:r="{relation}">'
         '<sheets><sheet name="A" sheetId="1" r:id="a"/></sheets></workbook>',
         "xl/_rels/workbook.xml.rels": f'{to}worksheet" Target="worksheets/sheet1.xml"/></Relationships>',
-        "xl/worksheets/sheet1.xml": f'<worksheet xmlns="{main}"><sheetData>{cells}</sheetData></worksheet>',
+        "xl/worksheets/sheet1.xml": f'<worksheet xmlns="{main}"><sheetData>{cells}{last}</sheetData></worksheet>',
     }
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w") as archive:
@@ -81,6 +81,13 @@ def test_a_spreadsheet_with_numbers_as_numbers_and_as_texts() -> None:
 def test_a_broken_spreadsheet_says_so(content: bytes) -> None:
     with pytest.raises(ValueError, match="spreadsheet"):
         texts_of_file(content)
+
+
+def test_a_spreadsheet_with_a_cell_at_the_worlds_end_harms_nobody() -> None:
+    """Room for all cells up to it would be 400 GB."""
+    far = '<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>'
+    with pytest.raises(ValueError, match="save it as XLSX or CSV"):
+        texts_of_file(sheet(("Phone",), ("0671234567",), last=far))
 
 
 @given(st.binary(max_size=300) | st.text(max_size=100).map(str.encode))

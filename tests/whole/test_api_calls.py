@@ -152,6 +152,7 @@ def test_without_a_billcode_it_says_who_has_to_do_what(served: Served, evrotel_a
     assert dialled(evrotel_apps) == []
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 @pytest.mark.processes
 def test_a_process_that_dies_while_it_asks_dials_no_second_time(running: Installation, evrotel_apps: WebApps) -> None:
     evrotel_apps.answer_seconds = 30

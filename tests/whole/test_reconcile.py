@@ -188,6 +188,7 @@ def test_records_that_are_none_say_so(served: Served, evrotel_apps: WebApps) -> 
         compared(served, ago(0))
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 @pytest.mark.processes
 def test_the_command_logs_what_is_missing(running: Installation, portal: Bitrix24, evrotel_apps: WebApps) -> None:
     yesterday = ago(24 * 60)

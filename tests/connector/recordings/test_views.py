@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
@@ -17,7 +18,7 @@ from connector.recordings import links
 from connector.recordings.forgetting import revoke
 from connector.recordings.guesses import MOST_A_MINUTE
 from connector.recordings.serving import masked
-from tests.conftest import MakeDeployment
+from tests.conftest import MakeDeployment, empty_database
 from tests.connector.recordings.doors import client_of, fetch_due, get
 from tests.connector.recordings.rows import (
     RECFILE,
@@ -30,6 +31,12 @@ from tests.connector.recordings.rows import (
     url_of,
 )
 from tests.emulators.evrotel import Recordings, wav
+
+
+@pytest.fixture(params=["sqlite"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """HTTP is the same on both engines."""
+    return empty_database(request, tmp_path)
 
 
 @pytest.fixture

@@ -13,7 +13,17 @@ from connector.connections.offers import forget_offers
 from connector.connections.one_use import forget_used
 from connector.db import Database, now
 from connector.deployment import Deployment
-from connector.models import Call, CallbackRequest, InboundEvent, LimitWindow, Recording, SignInFailure, SignInLink
+from connector.models import (
+    Call,
+    CallbackRequest,
+    Campaign,
+    InboundEvent,
+    LimitWindow,
+    Media,
+    Recording,
+    SignInFailure,
+    SignInLink,
+)
 from connector.recordings.forgetting import delete_files
 from connector.recordings.stores import Store, clear_incoming
 
@@ -40,6 +50,7 @@ def purge(deployment: Deployment) -> int:
         db.execute(delete(SignInFailure).where(SignInFailure.blocked_until < now() - timedelta(days=1)))
         db.execute(delete(LimitWindow).where(LimitWindow.until < time.time()))
         db.execute(delete(CallbackRequest).where(CallbackRequest.updated_at < before))
+        _forget_campaigns(db, before)
     forget_used(database)
     forget_offers(database)
     clear_incoming(deployment.store)

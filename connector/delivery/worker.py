@@ -14,6 +14,8 @@ from datetime import timedelta
 from apscheduler.executors.pool import ThreadPoolExecutor as ClockThreads
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from connector.autodial.finding_out import FindingOut, end_lost_tests
+from connector.autodial.playing import Players
 from connector.callback.progress import work_callbacks
 from connector.calls.people import refresh_all
 from connector.click_to_call.dialling import work_dials
@@ -103,6 +105,9 @@ class Worker:
             (self.fetch_recordings, 1),
             (self.dial, 1),
             (lambda: work_callbacks(deployment), 1),
+            (self._players.feed, 1),
+            (self._finding_out.tick, 2),
+            (lambda: end_lost_tests(deployment), 15),
             (lambda: redeem_offers(deployment), 1),
             (self._sign_ins.sign_in_all, 2),
             (lambda: refresh_all(deployment), 5),

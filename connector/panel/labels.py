@@ -73,6 +73,9 @@ DIAL_ORIGINS = {
     "click": lazy_gettext("A number clicked in the CRM"),
     "callback": lazy_gettext("A client who asked to be called back"),
     "robot": lazy_gettext("A robot of the CRM"),
+    "api": lazy_gettext("A program by the HTTP API"),
+    "link": lazy_gettext("A link in a document or page"),
+    "campaign": lazy_gettext("An autodial campaign"),
     "site": lazy_gettext("A visitor of a site, by the call-back button"),
 }
 
@@ -82,6 +85,42 @@ DIAL_STATES = {
     "accepted": (lazy_gettext("Evrotel has accepted it"), "info"),
     "started": (lazy_gettext("Begun"), "success"),
     "failed": (lazy_gettext("Not made"), "danger"),
+}
+
+CAMPAIGN_STATES = {
+    "draft": (lazy_gettext("Being prepared"), "secondary"),
+    "running": (lazy_gettext("Running"), "live"),
+    "paused": (lazy_gettext("Paused"), "warning"),
+    "stopped": (lazy_gettext("Stopped"), "secondary"),
+    "finished": (lazy_gettext("Finished"), "success"),
+}
+
+NUMBER_STATES = {
+    "waiting": (lazy_gettext("To be called"), "secondary"),
+    "calling": (lazy_gettext("Being called"), "live"),
+    "done": (lazy_gettext("Done"), "success"),
+    "skipped": (lazy_gettext("Not called"), "secondary"),
+}
+
+RESULTS = DISPOSITIONS | {
+    "unclear": (lazy_gettext("Unclear"), "warning"),
+    "do_not_call": (lazy_gettext("On the do-not-call list"), "secondary"),
+    "stopped": (lazy_gettext("The campaign was stopped"), "secondary"),
+    "too_late": (lazy_gettext("The campaign's time was over"), "secondary"),
+}
+"""What has become of a campaign's number."""
+
+TEST_STATES = {
+    "due": (lazy_gettext("Your phone will ring in a moment"), "info"),
+    "calling": (lazy_gettext("Your phone rings"), "live"),
+    "answered": (lazy_gettext("Somebody has heard the message"), "success"),
+    "failed": (lazy_gettext("The test call failed"), "danger"),
+}
+
+MEDIA_STATES = {
+    "pending": (lazy_gettext("Not at Evrotel yet"), "warning"),
+    "saved": (lazy_gettext("At Evrotel"), "success"),
+    "refused": (lazy_gettext("Refused by Evrotel"), "danger"),
 }
 
 CALLBACK_STATES = {
@@ -185,6 +224,11 @@ ALL = {
     "DIAL_REASONS": DIAL_REASONS,
     "DIAL_ORIGINS": DIAL_ORIGINS,
     "DIAL_STATES": DIAL_STATES,
+    "CAMPAIGN_STATES": CAMPAIGN_STATES,
+    "NUMBER_STATES": NUMBER_STATES,
+    "RESULTS": RESULTS,
+    "TEST_STATES": TEST_STATES,
+    "MEDIA_STATES": MEDIA_STATES,
     "CALLBACK_STATES": CALLBACK_STATES,
     "REFUSALS": REFUSALS,
 }

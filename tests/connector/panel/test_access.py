@@ -23,6 +23,8 @@ ROOMS = (
     "deliveries.",
     "events.",
     "connections.",
+    "autodial.",
+    "campaigns.",
     "api_key_pages.",
     "links.",
 )

@@ -113,6 +113,7 @@ def test_by_keyboard_a_visitor_asks_is_called_and_knows_each_step(button: Button
     [loader, form] = [each for each in loaded if each.resource_type == "script" and each.url.startswith(button.url)]
     assert loader.sizes()["responseBodySize"] <= 5 * 1024  # compressed, as it came
     assert form.sizes()["responseBodySize"] <= 10 * 1024
+    wait_for(lambda: page.evaluate("seen.includes('close')"))  # a dialog tells of its end in a task of its own
     assert page.evaluate("seen") == ["ready", "open", "requested", "calling", "connected", "close"]
 
 

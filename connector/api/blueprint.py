@@ -65,6 +65,9 @@ def _take_name(_: str | None, values: dict[str, Any] | None) -> None:
 
 LARGE_BODIES: dict[str, int] = {}
 """By endpoint, how many bytes a request may have where that is more than elsewhere."""
+FORM_BYTES = 1024 * 1024
+"""The most of such a request's fields without the files. Not less: what Werkzeug's parser of uploads holds at a time,
+64 KiB and what it had left of a file before, counts by the same limit."""
 
 
 @blueprint.before_request  # type: ignore[untyped-decorator]  # as above
@@ -79,6 +82,7 @@ def _open() -> None:
     g.connection, g.key = connection, opened
     if request.endpoint in LARGE_BODIES:
         request.max_content_length = LARGE_BODIES[request.endpoint]
+        request.max_form_memory_size = FORM_BYTES
 
 
 def opened_connection() -> Connection:

@@ -25,7 +25,7 @@ blueprint = guarded(Blueprint("autodial", __name__, url_prefix="/campaigns"))
 Answer = str | AnyResponse | tuple[str, int]
 
 PASTED = 1024 * 1024
-LARGE_BODIES["autodial.audio_page"] = (media.LARGEST + 65536, 65536)
+LARGE_BODIES["autodial.audio_page"] = (media.LARGEST + PASTED, PASTED)
 LARGE_BODIES["autodial.do_not_call_page"] = (MOST_BYTES + PASTED, PASTED)
 
 

@@ -17,6 +17,7 @@ from connector.db import Database, now
 from connector.models import CampaignNumber
 from tests.emulators.bitrix24 import Bitrix24
 from tests.emulators.evrotel import Exchange, WebApps, wav
+from tests.emulators.evrotel.sounds import noise
 from tests.running import Installation, wait_for
 from tests.served import Served
 
@@ -85,6 +86,7 @@ def test_an_upload_is_converted_fetched_by_evrotel_and_kept_by_its_name(
     assert requests.get(link, timeout=10).status_code == 404  # good only until Evrotel had it
     assert program.start(numbers(1), mediafile=kept["mediafile"]).status_code == 201
     wait_for(lambda: evrotel_apps.plays)
+    assert program.upload(noise(2.0)).json()["seconds"] == 2.0
 
 
 def test_what_is_no_audio_or_not_taken_is_said(evrotel_apps: WebApps, program: Program) -> None:

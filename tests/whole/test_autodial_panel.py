@@ -11,7 +11,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from connector.panel.signin import create_user, make_sign_in_link
 from tests.browsers import needs_browser, uncomplaining
-from tests.emulators.evrotel import WebApps, wav
+from tests.emulators.evrotel import WebApps
+from tests.emulators.evrotel.sounds import noise
 from tests.served import Served
 
 pytestmark = needs_browser
@@ -37,7 +38,7 @@ def shot(page: Page, name: str) -> None:
 
 def test_a_campaign_from_the_audio_to_the_results(page: Page, evrotel_apps: WebApps, tmp_path: Path) -> None:
     evrotel_apps.play_seconds = 0.4
-    (tmp_path / "greeting.wav").write_bytes(wav(1.0))
+    (tmp_path / "greeting.wav").write_bytes(noise(1.0))
     page.get_by_role("link", name="Autodial").click()
     page.get_by_role("link", name="Audio files").click()
     page.get_by_label("Audio file").set_input_files(tmp_path / "greeting.wav")

@@ -6,6 +6,7 @@ wearesho-team/evrotel and wearesho-team/yii2-evrotel). What can't be understood 
 
 from __future__ import annotations
 
+import codecs
 import json
 import logging
 import re
@@ -33,8 +34,9 @@ PLAY_SECONDS = 150.0
 """The call that plays a message answers when it is over."""
 LONGEST_ANSWER, SHOWN = 65536, 300
 LONGEST_RECORDS = 64 * 1024 * 1024
-REFUSALS = frozenset({"bad", "access denied"})
-"""Bodies that come with status 200 and mean no (package wearesho-team/evrotel; the operator's own sample receiver)."""
+_NO = re.compile(r"[\s\"']*(?:bad|access denied|error|fail|forbidden|invalid|unknown|wrong)", re.IGNORECASE)
+"""How bodies begin that come with status 200 and mean no: `bad` (package wearesho-team/evrotel), `Access denied` (the
+operator's own sample receiver), `wrong mediafile name`, and other words that begin no yes."""
 PLAYED: dict[str, Disposition] = {
     "answer": Disposition.ANSWERED,
     "busy": Disposition.BUSY,
@@ -130,8 +132,7 @@ class EvrotelClient:
         if answer.verdict is not Verdict.ACCEPTED:
             return answer
         if limit := _TIME_LIMIT.search(answer.text):
-            wait = float(limit["seconds"]) if limit["seconds"] else None
-            return DialAnswer(verdict=Verdict.TOO_SOON, text=answer.text, wait_seconds=wait)
+            return _too_soon(limit, answer.text)
         return DialAnswer(verdict=Verdict.ACCEPTED, text=answer.text, disposition=played(answer.text))
 
     def records(self, day: date, *, auto: bool = False) -> RecordsAnswer:
@@ -153,9 +154,15 @@ class EvrotelClient:
         return f"{self._settings.evrotel_api_url.rstrip('/')}/{path}"
 
     def _yes_or_no(self, url: str, content: dict[str, Any]) -> DialAnswer:
-        answer, _ = self._send("POST", url, CALL_SECONDS, json=content)
-        if answer.verdict is Verdict.ACCEPTED and answer.text.lower() in REFUSALS:
+        answer, body = self._send("POST", url, CALL_SECONDS, json=content)
+        if answer.verdict is not Verdict.ACCEPTED:
+            return answer
+        if limit := _TIME_LIMIT.search(answer.text):
+            return _too_soon(limit, answer.text)
+        if _NO.match(answer.text) or _names_error(body):
             return DialAnswer(verdict=Verdict.REFUSED, text=answer.text)
+        if answer.text.startswith("<"):  # a page, such as a sign-in or a script's warning: nobody's yes
+            return DialAnswer(verdict=Verdict.UNCLEAR, text=answer.text)
         return answer
 
     def _send(
@@ -169,7 +176,7 @@ class EvrotelClient:
             method,
             url,
             _shown(content.get("json") or content.get("data") or content.get("params")),
-            answer.verdict,
+            "answered" if answer.verdict is Verdict.ACCEPTED else answer.verdict,
             time.monotonic() - began,
             answer.text[:100],
         )
@@ -194,7 +201,7 @@ class EvrotelClient:
         except (requests.RequestException, BodyTooLarge, DeadlinePassed) as error:
             verdict = Verdict.UNREACHABLE if _not_sent(error) else Verdict.UNCLEAR
             return DialAnswer(verdict=verdict, text=type(error).__name__), b""
-        text = body[:LONGEST_ANSWER].decode("utf-8", "replace").strip()
+        text = _one_line(body[:LONGEST_ANSWER]).replace(self._headers["Authorization"] or "\n", "***")
         if response.status_code >= 500:  # a proxy's, perhaps, after Evrotel has taken the request
             return DialAnswer(verdict=Verdict.UNCLEAR, text=f"{response.status_code} {text}"[:SHOWN]), body
         if response.status_code >= 300:
@@ -205,6 +212,31 @@ class EvrotelClient:
 def _shown(content: Any) -> Any:
     """What was sent as the log may have it: the address of an audio file is as good as the file."""
     return {key: "(link)" if "://" in str(value) else value for key, value in (content or {}).items()}
+
+
+def _one_line(body: bytes) -> str:
+    """A body as a text for people: what a BOM says of it is heeded, and no control character is left of it, since
+    PostgreSQL takes no NUL and a log line is one line."""
+    is_utf16 = body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    text = body.decode("utf-16" if is_utf16 else "utf-8-sig", "replace")
+    return " ".join("".join(each if each.isprintable() else " " for each in text).split())
+
+
+def _names_error(body: bytes) -> bool:
+    """Whether this is a JSON object that tells of an error, however it does."""
+    try:
+        content = json.loads(body[:LONGEST_ANSWER])
+    except (ValueError, RecursionError):
+        return False
+    if not isinstance(content, dict):
+        return False
+    says_no = any(isinstance(value, str) and _NO.match(value) for value in content.values())
+    return says_no or bool(content.get("error") or content.get("errors")) or content.get("success") is False
+
+
+def _too_soon(limit: re.Match[str], text: str) -> DialAnswer:
+    wait = float(limit["seconds"]) if limit["seconds"] else None
+    return DialAnswer(verdict=Verdict.TOO_SOON, text=text, wait_seconds=wait)
 
 
 _TIME_LIMIT = re.compile(r"timelimit\s*(?P<seconds>\d{1,5})?", re.IGNORECASE)

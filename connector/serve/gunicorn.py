@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import signal
 from types import FrameType
@@ -56,7 +57,7 @@ class WebServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no annot
             "limit_request_line": 8190,
             "forwarded_allow_ips": "",  # TRUSTED_PROXIES says whom to believe, in the application
             "control_socket_disable": True,
-            "logger_class": _Log,
+            "logger_class": Log,
             "loglevel": self._settings.log_level.lower(),
             "when_ready": _share_memory,
             "post_fork": self._after_fork,
@@ -72,13 +73,15 @@ class WebServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no annot
         die_with(self._master_lives)
 
 
-class _Log(Logger):  # type: ignore[misc]  # gunicorn has no annotations
+class Log(Logger):  # type: ignore[misc]  # gunicorn has no annotations
     """gunicorn's lines go where all others go, masked as they are. There is no access log: addresses carry secrets."""
 
     def setup(self, cfg: Any) -> None:
         self.cfg = cfg
         self._access_log_enabled = False
         self.error_log.propagate = True
+        if self.error_log.getEffectiveLevel() < logging.INFO:
+            self.error_log.setLevel(logging.INFO)  # at DEBUG it writes each request's address
 
 
 def _address(settings: Settings) -> str:

@@ -8,12 +8,14 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
+from gunicorn.config import Config
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from connector.app import create_app
 from connector.deployment import Deployment
 from connector.log import NOISY, about, mask_number, mask_text, set_up_logging
+from connector.serve.gunicorn import Log
 from tests.conftest import MakeDeployment
 
 CALL_ID = "01890a5d-ac96-774b-bcce-b302099a8057".replace("-", "")
@@ -146,3 +148,13 @@ def test_nothing_secret_is_logged_at_debug(make_deployment: MakeDeployment, logg
     assert "incoming call of acme started" in written
     assert "canary" not in written
     assert "987858227" not in written
+
+
+def test_the_web_server_writes_no_addresses_at_debug(logged: Callable[[], str]) -> None:
+    set_up_logging("DEBUG", "text")
+    log = Log(Config())
+    log.debug("GET /recordings/canary.wav")
+    log.info("Listening at: %s", "127.0.0.1:8000")
+    written = logged()
+    assert "Listening at" in written
+    assert "canary" not in written

@@ -186,7 +186,7 @@ def remove_not_to_call(number: str) -> dict[str, str]:
     connection = opened_connection()
     found = read_numbers([number], connection.get("phone_region"))
     if not found.numbers or not do_not_call.remove(deployment().database, connection, found.numbers[0]):
-        not_found()
+        not_found("number on its do-not-call list")
     return {"removed": found.numbers[0]}
 
 
@@ -202,11 +202,11 @@ def _steered(change: Callable[[Deployment, Connection, str], None], campaign_id:
 
 def _found(connection: Connection, campaign_id: str) -> Any:
     if not campaign_id.isalnum():  # PostgreSQL takes no NUL in a text
-        not_found()
+        not_found("campaign")
     try:
         return campaigns.campaign(deployment(), connection, campaign_id)
     except LookupError:
-        not_found()
+        not_found("campaign")
 
 
 def _json(connection: Connection, row: Any) -> dict[str, Any]:

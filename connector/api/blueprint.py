@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from flask import abort, g, request
 from flask_smorest import Blueprint  # type: ignore[import-untyped]  # the package has no annotations
-from marshmallow import Schema
+from marshmallow import Schema, missing
+from webargs.flaskparser import FlaskParser, is_json_request
 from werkzeug.datastructures import WWWAuthenticate
-from werkzeug.exceptions import Unauthorized
+from werkzeug.exceptions import BadRequest, Unauthorized, UnsupportedMediaType
 
 from connector.api import keys, problems, schemas
 from connector.connections.store import Connection
@@ -18,7 +20,27 @@ from connector.locks import Lock, locked_by
 
 View = TypeVar("View", bound=Callable[..., Any])
 
-blueprint: Any = Blueprint(
+
+class _Parser(FlaskParser):
+    """Says what is wrong with content that is no JSON; a BOM before it, which some programs write, is none of it."""
+
+    def load_json(self, req: Any, schema: Schema) -> Any:  # noqa: ARG002 - webargs' own signature
+        content = req.get_data(cache=True)
+        if not content:
+            return missing
+        if not is_json_request(req):
+            raise UnsupportedMediaType("The content should be JSON, and its Content-Type application/json")
+        try:
+            return json.loads(content.decode("utf-8-sig"))
+        except (ValueError, RecursionError) as error:
+            raise BadRequest(f"The content is no JSON in UTF-8: {error}") from None
+
+
+class _Blueprint(Blueprint):  # type: ignore[misc]  # the package has no annotations
+    ARGUMENTS_PARSER = _Parser()
+
+
+blueprint: Any = _Blueprint(
     "api", __name__, url_prefix="/api/v1/connections/<connection>", description="Calls of one connection"
 )
 problems.answer_errors_of(blueprint)
@@ -78,7 +100,7 @@ def _open() -> None:
         raise Unauthorized("A key is needed: Authorization: Bearer KEY", www_authenticate=WWWAuthenticate("bearer"))
     connection = deployment().connections.get(g.connection_name)
     if connection.id != opened.connection_id:
-        not_found()
+        abort(problems.no_such_connection())
     g.connection, g.key = connection, opened
     if request.endpoint in LARGE_BODIES:
         request.max_content_length = LARGE_BODIES[request.endpoint]
@@ -97,5 +119,5 @@ def opened_by() -> keys.Opened:
     return opened
 
 
-def not_found() -> NoReturn:
-    abort(problems.problem(404))
+def not_found(what: str) -> NoReturn:
+    abort(problems.problem(404, f"The connection has no such {what}"))

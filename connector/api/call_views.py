@@ -21,7 +21,7 @@ def list_calls(wanted: dict[str, Any]) -> queries.Listed:
 def show_call(call_id: str) -> dict[str, Any]:
     """One call, with what the CRM was told of it."""
     with deployment().database.read() as db:
-        return queries.call(db, opened_connection(), call_id, deployment().settings) or not_found()
+        return queries.call(db, opened_connection(), call_id, deployment().settings) or not_found("call")
 
 
 @serves("GET", "/events", query=schemas.EventFilter, answer=schemas.Events)
@@ -37,7 +37,7 @@ def retry_deliveries(call_id: str) -> dict[str, int]:
     with deployment().database.read() as db:
         failed = queries.failed_deliveries(db, opened_connection(), call_id)
     if failed is None:
-        not_found()
+        not_found("call")
     return {"retried": admin.retry(deployment().database, failed)}
 
 

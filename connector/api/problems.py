@@ -16,6 +16,11 @@ from connector.db import Unavailable
 
 MEDIA_TYPE = "application/problem+json"
 PREFIX = "/api/"
+_DETAILS = {
+    404: "There is no such path: /api/v1/openapi.json lists those that are",
+    405: "This path does not take {method}: the header Allow lists what it takes",
+}
+"""Of errors that no view raised."""
 
 
 def problem(
@@ -46,7 +51,7 @@ def answer_errors_of(blueprint: Blueprint) -> None:
     """Whatever a view of the blueprint raises is answered as a problem."""
     for code in default_exceptions:  # by code: an application's handler of one code would win over one of all
         blueprint.register_error_handler(code, _of_exception)
-    blueprint.register_error_handler(NoSuchConnection, _not_found)
+    blueprint.register_error_handler(NoSuchConnection, no_such_connection)
     for unavailable in Unavailable:
         blueprint.register_error_handler(unavailable, _unavailable)
 
@@ -69,15 +74,17 @@ def _of_exception(error: Exception) -> Response:
 def _translated(response: Response) -> Response:
     if response.status_code < 400 or response.mimetype == MEDIA_TYPE or not request.path.startswith(PREFIX):
         return response
-    return problem(response.status_code, headers=_kept(response.headers))
+    detail = _DETAILS.get(response.status_code, "").format(method=request.method)
+    return problem(response.status_code, detail, headers=_kept(response.headers))
 
 
 def _kept(headers: Headers) -> dict[str, str]:
     return {name: headers[name] for name in ("Allow", "Retry-After", "WWW-Authenticate") if name in headers}
 
 
-def _not_found(_: Exception) -> Response:
-    return problem(404)
+def no_such_connection(_: object = None) -> Response:
+    """The answer where there is none and where it is another key's: the same, so that nobody learns which."""
+    return problem(404, "This key opens no such connection")
 
 
 def _unavailable(_: Exception) -> Response:

@@ -133,7 +133,44 @@ def test_errors_are_problems(tenant: Tenant, method: str, path: str, status: int
     assert (answer.status_code, answer.content_type) == (status, "application/problem+json")
     assert answer.json is not None
     assert answer.json["status"] == status
+    assert answer.json["detail"]
     assert "Allow" in answer.headers or status != 405
+
+
+CALL = '{"to": "+380671234567", "from": ["101"]}'
+"""Good but for what is around it: the connection has no billcode, so it is answered 409."""
+
+
+@pytest.mark.parametrize(
+    ("content", "label", "status"),
+    [
+        (CALL, "application/json", 409),
+        ("\ufeff" + CALL, "application/json", 409),
+        ("{", "application/json", 400),
+        (b"\xff\xfe{", "application/json", 400),
+        ('{"to": ' + "1" * 5000 + "}", "application/json", 400),
+        ("[" * 60000, "application/json", 400),
+        ("", "application/json", 422),
+        (CALL, "text/plain", 415),
+        ("to=0671234567&from=101", "application/x-www-form-urlencoded", 415),
+        (" " * 100_000, "application/json", 413),
+        (CALL.replace("7", "77", 1), "application/json", 422),
+    ],
+)
+def test_content_that_is_no_json_is_told_what_it_should_be(
+    tenant: Tenant, content: str | bytes, label: str, status: int
+) -> None:
+    tenant.client.application.config["MAX_CONTENT_LENGTH"] = 65536  # as the whole application has it
+    answer = tenant.client.post("/api/v1/connections/shop/calls", data=content, content_type=label)
+    assert (answer.status_code, answer.content_type) == (status, "application/problem+json")
+    assert answer.json is not None
+    assert answer.json["detail"]
+
+
+def test_patterns_are_read_the_same_by_python_and_by_javascript(app: Flask) -> None:
+    described = app.test_client().get("/api/v1/openapi.json").text
+    assert '"^[0-9]{1,5}$"' in described
+    assert "\\Z" not in described
 
 
 def test_other_pages_keep_their_errors(tenant: Tenant) -> None:

@@ -25,6 +25,7 @@ DIAL_REASONS = {
     "refused": _("Evrotel refused it."),
     "unreachable": _("Evrotel does not answer."),
     "no_start": _("Evrotel did not begin the call within two minutes."),
+    "unclear": _("Evrotel did not begin the call within two minutes."),
     "too_late": _("It came too late to be of use."),
     "busy": _("The line is busy."),
     "no_answer": _("Nobody answered."),

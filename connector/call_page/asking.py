@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +10,11 @@ from flask import Request
 from phonenumbers import PhoneNumberType
 from sqlalchemy import select
 
-from connector.calls.numbers import dialable_number
+from connector.calls.numbers import dialable_number, is_clients
 from connector.connections.store import Connection
 from connector.deployment import Deployment
 from connector.models import Call
 
-_CALLABLE = re.compile(r"\+\d{7,15}")
 _ORDINARY = frozenset({PhoneNumberType.FIXED_LINE, PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE})
 
 
@@ -33,7 +31,7 @@ class Wanted:
 def given_number(given: str, region: str) -> str | None:
     """The client's number (E.164) that a link gives, None where it is none: inner and short numbers are nobody's."""
     number = dialable_number(given.strip()[:200], region) if given.strip() else None
-    return number if number and _CALLABLE.fullmatch(number) else None
+    return number if number and is_clients(number) else None
 
 
 def is_ordinary(number: str, region: str) -> bool:

@@ -48,6 +48,11 @@ def is_extension(raw: str) -> bool:
     return re.fullmatch(rf"[0-9]{{1,{MAX_EXTENSION_DIGITS}}}", raw.strip()) is not None
 
 
+def is_clients(number: str) -> bool:
+    """Whether a number (`dialable_number`) is one of somebody outside; Evrotel takes 380 and nine digits of ours."""
+    return re.fullmatch(r"\+(?:380\d{9}|(?!380)\d{7,15})", number) is not None
+
+
 def dialable_number(raw: str, region: str) -> str | None:
     """The number that a text has to be dialled as, None where it has none: people write remarks beside it.
 

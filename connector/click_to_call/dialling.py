@@ -86,6 +86,8 @@ def give_up_late(deployment: Deployment) -> None:
             continue
         disposition = _said(row) if row.mediafile and row.state == DialState.ACCEPTED else None
         reason = "no_start" if row.state != DialState.PENDING else "unreachable"
+        if row.state == DialState.SENT and row.origin == DialOrigin.API:
+            reason = "unclear"  # a program that repeats its request is told so again
         if disposition is not None:
             reason = "refused" if disposition is Disposition.FAILED else str(disposition)
         with deployment.database.write() as db:

@@ -8,8 +8,12 @@ from typing import Any
 
 import pytest
 import requests
+from sqlalchemy import update
 
 from connector.api.keys import create_api_key
+from connector.click_to_call.dialling import give_up_late
+from connector.db import now
+from connector.models import Dial
 from tests.emulators.bitrix24 import Bitrix24
 from tests.emulators.evrotel import Exchange, WebApps
 from tests.running import Installation, wait_for
@@ -78,6 +82,8 @@ def test_a_call_is_dialled_followed_and_logged(
         ({"from": "101"}, "from"),
         ({"from": ["101", "101"]}, "from"),
         ({"from": ["0671234567"]}, "from"),
+        ({"from": ["101\n"]}, "from"),
+        ({"to": "+3806712345678"}, "to"),
         ({"routing": "best"}, "routing"),
         ({"number": "1"}, "number"),
     ],
@@ -143,6 +149,27 @@ def test_repeats_at_the_same_time_dial_once(evrotel_apps: WebApps, program: Prog
         answers = list(pool.map(ask, range(6)))
     assert sorted({answer.status_code for answer in answers}) in ([202], [202, 409])
     assert len({answer.json()["id"] for answer in answers}) == 1
+    assert len(dialled(evrotel_apps)) == 1
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.5])
+def test_a_repeat_long_after_is_answered_as_the_first_request_was(
+    served: Served,
+    evrotel_apps: WebApps,
+    program: Program,
+    monkeypatch: pytest.MonkeyPatch,
+    seconds: float,
+) -> None:
+    status = 502 if seconds else 202
+    monkeypatch.setattr("connector.evrotel.client.CALL_SECONDS", 0.3)
+    evrotel_apps.answer_seconds = seconds
+    first = program.ask(CALL, **{"Idempotency-Key": "c"})
+    with served.deployment.database.write() as db:
+        db.execute(update(Dial).values(expires_at=now()))
+    give_up_late(served.deployment)  # no start has come within two minutes
+    again = program.ask(CALL, **{"Idempotency-Key": "c"})
+    assert (first.status_code, again.status_code, again.json()["state"]) == (status, status, "failed")
+    assert (again.json()["id"], again.json().get("reason")) == (first.json()["id"], first.json().get("reason"))
     assert len(dialled(evrotel_apps)) == 1
 
 

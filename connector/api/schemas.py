@@ -148,7 +148,7 @@ class IdempotencyKey(Schema):
         "should be ASCII",
         validate.Length(1, 255),
         data_key="Idempotency-Key",
-        metadata={"example": "5f3c9d1e-order-1843"},
+        metadata={"description": "Any text that is new for each request that shall be carried out"},
     )
 
 

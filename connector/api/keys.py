@@ -62,11 +62,13 @@ def api_keys(database: Database, connection_id: int) -> Sequence[KeptKey]:
         return [KeptKey(**row) for row in db.execute(query).mappings()]
 
 
-def revoke(database: Database, connection_id: int, key_id: int) -> bool:
-    """Ends a key of the connection for good; whether there was one to end."""
-    mine = (APIKey.id == key_id, APIKey.connection_id == connection_id, APIKey.revoked_at.is_(None))
+def revoke(database: Database, connection_id: int | None, key_id: int) -> bool:
+    """Ends a key of the connection (None: of any) for good; whether there was one to end."""
+    query = update(APIKey).where(APIKey.id == key_id, APIKey.revoked_at.is_(None))
+    if connection_id is not None:
+        query = query.where(APIKey.connection_id == connection_id)
     with database.write() as db:
-        revoked = db.execute(update(APIKey).where(*mine).values(revoked_at=now()))
+        revoked = db.execute(query.values(revoked_at=now()))
     return bool(revoked.rowcount)
 
 

@@ -79,6 +79,7 @@ def _times(key: KeptKey) -> tuple[str, ...]:
 def revoke_key(key_id: int, connection_name: str | None) -> None:
     """End a key for good."""
     with opened() as deployment:
-        if not revoke(deployment.database, named(deployment, connection_name).id, key_id):
+        connection_id = named(deployment, connection_name).id if connection_name else None
+        if not revoke(deployment.database, connection_id, key_id):
             raise click.ClickException(f"there is no key {key_id} to revoke")
         click.echo(f"The key {key_id} opens nothing any more.")

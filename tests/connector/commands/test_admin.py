@@ -78,9 +78,10 @@ def test_keys_are_listed_by_how_they_begin_and_ended(connector: Console, deploym
     assert f"{key[:9]}…\tthe site" in listed
     assert key not in listed
     assert "never used" not in listed
-    assert connector("api-key", "revoke", "1").exit_code == 0
+    deployment.connections.add("another", "journal", {})
+    assert connector("api-key", "revoke", "1").exit_code == 0  # an ID names its connection
     assert opens(deployment.database, f"Bearer {key}") is None
-    assert "revoked" in connector("api-key", "list").stdout
+    assert "revoked" in connector("api-key", "list", "--connection", "acme").stdout
     again = connector("api-key", "revoke", "1")
     assert (again.exit_code, again.stderr) == (1, "Error: there is no key 1 to revoke\n")
 

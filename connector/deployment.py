@@ -37,6 +37,7 @@ class Deployment:
         self.store = open_store(settings)
         self.intake = Intake(self.database)
         self.waiting_starts = Places(max(1, settings.web_threads * 3 // 4))
+        self.waiting_dials = Places(max(1, settings.web_threads * 3 // 4))
         self.open_doors = Places(max(1, settings.web_threads // 8))
         self.proxied = Places(max(1, settings.web_threads // 4))
         self.no_try_before: dict[int, float] = {}

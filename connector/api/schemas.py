@@ -223,7 +223,8 @@ class DialSchema(Answer):
 
 
 class CallAsked(Answer):
-    """A call is on its way. `state` is `accepted`, or `started` where its start has come already."""
+    """A call is on its way. `state` is `accepted`, `started` where its start has come already, and `pending` where it
+    waits its turn since very many are asked for."""
 
     id = fields.String(required=True, metadata={"description": "The ID of the call to come"})
     state = _choice(DialState, required=True)

@@ -46,14 +46,16 @@ class DialStatus:
     reason: str | None
     answer: str | None
     asked_at: datetime
+    is_claimed: bool
+    """Whether a process has taken it to dial it now."""
     is_over: bool
     """Whether the call has ended."""
 
     @property
     def goes_on(self) -> bool:
         """Whether another request is just having it dialled."""
-        asking = self.state in {DialState.PENDING, DialState.SENT} and self.answer is None
-        return asking and now() - self.asked_at < CLAIM
+        asking = self.state is DialState.SENT or (self.state is DialState.PENDING and self.is_claimed)
+        return asking and self.answer is None and now() - self.asked_at < CLAIM
 
     @property
     def is_unclear(self) -> bool:
@@ -64,19 +66,32 @@ class DialStatus:
 def dial_at_once(deployment: Deployment, connection: Connection, wanted: DialRequest) -> DialStatus:
     """Keeps the request, has Evrotel dial, and tells what it said; a repeat of `wanted.key` dials nothing.
 
-    A key whose request never reached Evrotel may be used again. Raises NoBillcode, OtherRequest, and what the database
-    raises.
+    A key whose request never reached Evrotel may be used again. Where so many of this process wait for Evrotel that its
+    events would have to wait too, a worker dials. Raises NoBillcode, OtherRequest, and what the database raises.
     """
     if not connection.get("evrotel_billcode"):
         raise NoBillcode
+    if not deployment.waiting_dials.enter():
+        return _kept(deployment, connection, wanted, here=False)
+    try:
+        return _kept(deployment, connection, wanted, here=True)
+    finally:
+        deployment.waiting_dials.leave()
+
+
+def _kept(deployment: Deployment, connection: Connection, wanted: DialRequest, *, here: bool) -> DialStatus:
+    """Keeps the request, and dials it `here` and now or leaves it to a worker."""
     at = now()
     try:
         with deployment.database.write() as db:
             _free_key(db, connection, wanted.key)
-            call_id = keep_request(db, connection, wanted, at, claimed_until=at + CLAIM)
+            call_id = keep_request(db, connection, wanted, at, claimed_until=at + CLAIM if here else None)
+            if not here:
+                deployment.database.wake_workers(db)
     except AskedBefore:
         return _earlier(deployment, connection, wanted)
-    dial_now(deployment, connection, call_id)
+    if here:
+        dial_now(deployment, connection, call_id)
     return _status(deployment, connection, Dial.call_id == call_id)
 
 
@@ -143,7 +158,7 @@ def _status(deployment: Deployment, connection: Connection, which: object) -> Di
 def _found(deployment: Deployment, connection: Connection, which: object) -> DialStatus | None:
     query = (
         select(Dial.call_id, Dial.extensions, Dial.routing, Dial.state, Dial.reason, Dial.answer)
-        .add_columns(Dial.created_at, Call.client_number, Call.state.label("call_state"))
+        .add_columns(Dial.created_at, Dial.claimed_until, Call.client_number, Call.state.label("call_state"))
         .join(Call, Call.id == Dial.call_id)
         .where(Dial.connection_id == connection.id, which)  # type: ignore[arg-type]  # a condition of SQLAlchemy's
     )
@@ -160,5 +175,6 @@ def _found(deployment: Deployment, connection: Connection, which: object) -> Dia
         reason=row.reason,
         answer=row.answer,
         asked_at=row.created_at,
+        is_claimed=row.claimed_until is not None,
         is_over=row.call_state == CallState.ENDED,
     )

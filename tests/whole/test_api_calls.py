@@ -173,6 +173,16 @@ def test_a_repeat_long_after_is_answered_as_the_first_request_was(
     assert len(dialled(evrotel_apps)) == 1
 
 
+def test_with_no_thread_to_spare_a_worker_dials(served: Served, evrotel_apps: WebApps, program: Program) -> None:
+    while served.deployment.waiting_dials.enter():
+        pass
+    asked = program.ask(CALL, **{"Idempotency-Key": "d"})
+    assert (asked.status_code, asked.json()["state"]) == (202, "pending")
+    wait_for(lambda: program.call(asked.json()["id"])["dial"]["state"] == "accepted")
+    assert program.ask(CALL, **{"Idempotency-Key": "d"}).json()["id"] == asked.json()["id"]
+    assert len(dialled(evrotel_apps)) == 1
+
+
 def test_without_a_billcode_it_says_who_has_to_do_what(served: Served, evrotel_apps: WebApps, program: Program) -> None:
     served.set(evrotel_billcode="")
     assert "evrotel_billcode" in problem(program.ask(CALL), 409)["detail"]

@@ -135,7 +135,8 @@ def failed_deliveries(db: SQLConnection, connection: Connection, call_id: str) -
     if not _CALL_ID.fullmatch(call_id) or db.execute(known).first() is None:
         return None
     failed = Delivery.state.in_((DeliveryState.DEAD, DeliveryState.GIVEN_UP))
-    tried = (Delivery.state == DeliveryState.PENDING) & (Delivery.attempts > 0)
+    # While a CRM can't be reached its deliveries keep their tries, but each that failed says why.
+    tried = (Delivery.state == DeliveryState.PENDING) & ((Delivery.attempts > 0) | Delivery.error.is_not(None))
     return db.execute(select(Delivery.id).where(Delivery.call_id == call_id, or_(failed, tried))).scalars().all()
 
 

@@ -129,7 +129,11 @@ class CallWanted(Schema):
         attribute="from",
         required=True,
         validate=[validate.Length(1, MOST_EXTENSIONS), _different],
-        metadata={"description": "The extensions of which one is to ring", "example": ["101", "102"]},
+        metadata={
+            "description": "The extensions of which one is to ring",
+            "example": ["101", "102"],
+            "uniqueItems": True,
+        },
     )
     routing = _choice(
         ("rand", "inline", "all"),

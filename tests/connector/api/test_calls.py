@@ -187,6 +187,9 @@ def test_failed_deliveries_are_tried_again(deployment: Deployment, tenant: Tenan
     answer = tenant.client.post(path)
     assert (answer.status_code, answer.json) == (200, {"retried": 1})
     assert delivery_of(deployment, call_id).state == DeliveryState.WAITING
+    with deployment.database.write() as db:
+        db.execute(update(Delivery).values(state=DeliveryState.PENDING, error="no connection to the portal"))
+    assert tenant.client.post(path).json == {"retried": 1}
     assert tenant.client.post("/api/v1/connections/shop/calls/unknown/deliveries/retry").status_code == 404
 
 

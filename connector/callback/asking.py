@@ -42,7 +42,7 @@ def read_wanted(values: Mapping[str, Any], *, page: str, language: str) -> Wante
         phone=_text(values.get("phone"), 100),
         token=_text(values.get("token"), 500),
         consent=_text(values.get("consent"), 16),
-        slot=_text(values.get("slot"), 40),
+        slot=_slot(values.get("slot")),
         honeypot=_text(values.get(HONEYPOT), 100),
         language=asked if asked in LANGUAGES else language,
         page=address,
@@ -50,6 +50,11 @@ def read_wanted(values: Mapping[str, Any], *, page: str, language: str) -> Wante
         referrer=_address(values.get("referrer")),
         utm=_tags(values, address),
     )
+
+
+def _slot(value: Any) -> str:
+    """The time that was chosen; what is no time stays something that none fits, lest it is called at once."""
+    return (_text(value, 40) or "?") if value else ""
 
 
 def _tags(values: Mapping[str, Any], page: str) -> dict[str, str]:

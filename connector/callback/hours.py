@@ -92,9 +92,10 @@ class Hours:
 
     def fits(self, slot: datetime, moment: datetime) -> bool:
         """Whether a call at `slot` can be promised at `moment`."""
+        if not moment <= slot <= moment + FARTHEST:  # looked at first: some zones do not have the calendar's ends
+            return False
         local = slot.astimezone(self.zone)
-        whole = not (local.minute % 15 or local.second or local.microsecond)
-        return whole and moment <= slot <= moment + FARTHEST and self.is_open(slot)
+        return not (local.minute % 15 or local.second or local.microsecond) and self.is_open(slot)
 
     def _openings(self, day: date) -> Iterator[datetime]:
         """When work may begin on a day. Clocks are changed at full hours: then begins, in spring, a span whose begin is

@@ -87,6 +87,8 @@ def test_times_that_can_not_be_had() -> None:
     assert OFFICE.fits(kyiv("2026-08-31T10:15"), now)
     for unfit in ("2026-08-31T10:20", "2026-08-31T09:45", "2026-08-31T18:00", "2026-09-06T12:00", "2027-01-11T12:00"):
         assert not OFFICE.fits(kyiv(unfit), now)
+    for end in ("0001-01-01T00:00+14:00", "9999-12-31T23:45-14:00"):  # of which there is none in UTC
+        assert not OFFICE.fits(datetime.fromisoformat(end), now)
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,8 @@ def test_outside_working_hours_it_is_called_when_they_begin(button: Button) -> N
 def test_a_chosen_time_must_be_a_working_one(button: Button) -> None:
     closed_now(button)
     slot = button.get("acme/form").json()["slots"][0]["times"][3][1]
-    for unfit in ("soon", now().isoformat(), "2020-01-01T09:00", slot.replace(":45", ":50")):
+    unfits: tuple[Any, ...] = ("soon", now().isoformat(), "2020-01-01T09:00", slot.replace(":45", ":50"), {"at": slot})
+    for unfit in unfits:
         assert button.ask(PHONE, slot=unfit).json()["error"] == "slot_unfit"
     answer = button.ask(PHONE, slot=slot)
     assert (answer.status_code, answer.json()["due_at"][:16]) == (202, slot[:16])

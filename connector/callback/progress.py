@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Select, func, select, update
 
 from connector.callback.button import Button, button_of
 from connector.callback.requests import dial_request
@@ -85,15 +85,11 @@ def work_callbacks(here: Deployment) -> None:
     """Settles the requests whose calls are over, and begins those that are due."""
     with here.database.read() as db:
         over = db.execute(_ROWS.where(CallbackRequest.state == CallbackState.CALLING, _OVER).limit(LOOKED_AT)).all()
-        due = db.execute(
-            _ROWS.where(CallbackRequest.state == CallbackState.SCHEDULED, CallbackRequest.due_at <= now())
-            .order_by(CallbackRequest.due_at)
-            .limit(LOOKED_AT)
-        ).all()
+        due = db.execute(_ROWS.where(CallbackRequest.id.in_(_first_due()))).all()
     for row in over:
         if connection := here.connections.by_id(row.connection_id):
             _settle(here, connection, row)
-    for row in _first_of_each(due):
+    for row in due:
         if connection := here.connections.by_id(row.connection_id):
             _begin(here, connection, row)
 
@@ -117,9 +113,12 @@ def _is_over(row: Any) -> bool:
     return bool(row.call_state != CallState.OPEN)
 
 
-def _first_of_each(rows: Sequence[Any]) -> list[Any]:
-    """The first request of each connection."""
-    return list({row.connection_id: row for row in reversed(rows)}.values())
+def _first_due() -> Select[Any]:
+    """The first request of each connection that is due: however many wait at one, the others need not."""
+    turn = func.row_number().over(partition_by=CallbackRequest.connection_id, order_by=CallbackRequest.due_at)
+    due = (CallbackRequest.state == CallbackState.SCHEDULED, CallbackRequest.due_at <= now())
+    waiting = select(CallbackRequest.id, turn.label("turn")).where(*due).subquery()
+    return select(waiting.c.id).where(waiting.c.turn == 1)
 
 
 def _settle(here: Deployment, connection: Connection, row: Any) -> None:

@@ -14,7 +14,7 @@ from connector.click_to_call.dialling import give_up_late, work_dials
 from connector.db import now
 from connector.deployment import Deployment
 from connector.models import Call, CallbackRequest, CallbackState, Dial
-from tests.connector.callback.conftest import Button
+from tests.connector.callback.conftest import SITE, Button
 from tests.running import wait_for
 
 PHONE = "0671234567"
@@ -99,6 +99,28 @@ def test_two_workers_make_one_call_and_not_all_at_once(button: Button, monkeypat
         assert calls(button) == 3
     finally:
         other.database.dispose()
+
+
+def test_a_connection_with_many_that_wait_does_not_keep_the_others_waiting(
+    button: Button, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "LOOKED_AT", 1)
+    button.deployment.connections.add("other", "journal", {"evrotel_billcode": "20559", "callback_origins": SITE})
+    closed_now(button)
+    request_id = button.ask(PHONE).json()["id"]
+    other_id = button.deployment.connections.get("other").id
+    due(button, connection_id=other_id)
+    for place in range(2):
+        button.ask(f"067123000{place}")
+    button.set(callback_hours="")
+    due(button)
+    with button.deployment.database.write() as db:
+        last = CallbackRequest.id == request_id
+        db.execute(update(CallbackRequest).where(last).values(due_at=now() - timedelta(milliseconds=1)))
+    work_callbacks(button.deployment)
+    with button.deployment.database.read() as db:
+        begun = db.execute(select(Dial.connection_id)).scalars().all()
+    assert sorted(begun) == [button.deployment.connections.get("acme").id, other_id]
 
 
 def test_where_nobody_picks_up_it_is_tried_once_more_and_the_visitor_knows(

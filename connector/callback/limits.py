@@ -1,7 +1,8 @@
 """Limits of the button: counted in windows that begin with the first request, in the shared database or in Redis.
 
 All of a request's limits are looked at before any is counted, so that what one visitor is refused takes nothing from
-the others of the site. A window holds so many whatever comes at once: each count is one atomic step.
+the others of the site; the narrow limits are counted before the wide ones, so that this is true of what comes at once,
+too. A window holds so many whatever comes at once: each count is one atomic step.
 """
 
 from __future__ import annotations
@@ -84,8 +85,9 @@ class Brake:
     def take(self, asker: Asker) -> Exceeded | None:
         """Counts the request, unless a limit is used up: then that one."""
         counted = [(name, item, key) for name, key in self._keys(asker).items() for item in self._limits[name]]
-        for step in (self._window.test, self._window.hit):
-            for name, item, key in counted:
+        told = sorted(counted, key=lambda each: each[0] != CEILING)  # where nothing is taken, that is the reason
+        for step, each_of in ((self._window.test, told), (self._window.hit, counted)):
+            for name, item, key in each_of:
                 if not step(item, str(self._id), name, key):
                     return Exceeded(name=name, seconds=self._left(item, name, key))
         return None
@@ -98,14 +100,14 @@ class Brake:
         return None
 
     def _keys(self, asker: Asker) -> dict[str, str]:
-        """What each limit counts by; numbers and addresses are not kept in plain."""
-        keys = {
-            CEILING: "",
+        """What each limit counts by, the narrowest first; numbers and addresses are not kept in plain."""
+        return {
             NUMBER: digest(asker.number)[:32],
             ADDRESS: digest(asker.network)[:32],
+            **({} if asker.has_token else {TOKENLESS: ""}),
             SITE: digest(asker.origin)[:32],
+            CEILING: "",
         }
-        return keys if asker.has_token else keys | {TOKENLESS: ""}
 
     def _left(self, item: RateLimitItem, name: str, key: str) -> int:
         reset_at, _ = self._window.get_window_stats(item, str(self._id), name, key)

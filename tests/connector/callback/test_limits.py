@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from fakeredis import TcpFakeServer
 from limits.storage import Storage
+from limits.strategies import FixedWindowRateLimiter
 
 from connector.callback.counting import DatabaseStorage, open_counting
 from connector.callback.limits import DEFAULTS, Asker, Brake, parse_limits
@@ -75,6 +76,18 @@ def test_what_one_visitor_is_refused_takes_nothing_from_the_others(deployment: D
     exceeded = brake.take(asker("+380670000002", network="203.0.113.11"))
     assert exceeded is not None
     assert exceeded.name == "site"
+
+
+def test_what_comes_at_once_and_is_refused_takes_nothing_from_the_others(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    brake = Brake(deployment.counting, 1, parse_limits("address=1/1h; site=2/1h; ceiling=2/1h; tokenless=2/1h"))
+    with monkeypatch.context() as patch:  # all have looked before any is counted
+        patch.setattr(FixedWindowRateLimiter, "test", lambda *_: True)
+        taken = [brake.take(asker(f"+38067123456{place}", token=False)) for place in range(5)]
+    assert [exceeded and exceeded.name for exceeded in taken] == [None] + ["address"] * 4
+    assert brake.stopped() is None
+    assert brake.take(asker("+380670000001", network="203.0.113.10", token=False)) is None
 
 
 def test_requests_without_a_token_have_a_limit_of_their_own(deployment: Deployment) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Flask, Request, Response, request
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
+from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -69,12 +70,18 @@ def create_app(settings: Settings, deployment: Deployment | None = None) -> Flas
     app.register_blueprint(frame.blueprint)
     app.register_blueprint(doors.blueprint)  # last: its rule is the widest
     app.register_error_handler(NoSuchConnection, _no_such_connection)
+    app.register_error_handler(ParseException, _unreadable)
     app.register_error_handler(HTTPException, _plain_error)  # the panel's pages and the HTTP API have their own
     return app
 
 
 def _no_such_connection(_: NoSuchConnection) -> Response:
     return Response("Not found", status=404, mimetype="text/plain")
+
+
+def _unreadable(_: ParseException) -> Response:
+    """A body whose chunks are no chunks: the server finds that when the body is read, which is here."""
+    return Response("Bad Request", status=400, mimetype="text/plain")
 
 
 def _plain_error(error: HTTPException) -> Response:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
+from gunicorn.http.errors import InvalidChunkSize
 
 from connector.app import create_app
 from connector.deployment import Deployment
@@ -21,6 +22,16 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def client(deployment: Deployment) -> FlaskClient:
     return create_app(deployment.settings, deployment).test_client()
+
+
+def test_a_body_of_broken_chunks_is_the_sender_s_fault(deployment: Deployment) -> None:
+    app = create_app(deployment.settings, deployment)
+
+    @app.post("/read")
+    def read() -> str:
+        raise InvalidChunkSize(b"ZZ")  # by gunicorn, when the body is read
+
+    assert app.test_client().post("/read").status_code == 400
 
 
 @pytest.mark.parametrize(

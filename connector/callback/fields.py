@@ -25,7 +25,7 @@ def site_of(address: str) -> str:
 def _origins(value: str) -> str:
     origins = [_in_ascii(part.strip().rstrip("/")) for part in value.split(",") if part.strip()]
     for origin in origins:
-        if not is_web_address(origin) or address_parts(origin).path:
+        if not is_web_address(origin) or address_parts(origin).path or "*" in origin:
             raise ValueError("origins such as https://shop.example with commas between")
     return ",".join(dict.fromkeys(site_of(origin) for origin in origins))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,6 +29,16 @@ def test_anything_is_read(values: dict[str, Any], referer: str) -> None:
         assert address.lower().startswith(("http://", "https://"))
     assert wanted.language in {"uk", "ru", "en"}
     assert wanted.utm.keys() <= set(TAGS)
+
+
+def test_a_site_is_named_in_full() -> None:
+    [field] = [each for each in CALLBACK_FIELDS if each.key == "callback_origins"]
+    assert field.clean("https://Shop.Example:443/, http://shop.example:8080") == (
+        "https://shop.example,http://shop.example:8080"
+    )
+    for wide in ("*", "https://*.shop.example", "https://shop.*"):
+        with pytest.raises(ValueError, match="origins such as"):
+            field.clean(wide)
 
 
 @given(st.sampled_from(CALLBACK_FIELDS), st.text(max_size=60))

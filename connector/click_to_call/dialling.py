@@ -11,7 +11,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, or_, select, update
 
-from connector.calls.people import extension_of
+from connector.calls.numbers import is_extension
+from connector.calls.people import extension_of, users_by_extension
 from connector.click_to_call.dial_requests import PLAY_WITHIN, end_dial
 from connector.connections.store import Connection
 from connector.db import insert_or_ignore, now
@@ -23,7 +24,6 @@ from connector.models import Call, Delivery, DeliveryKind, Dial, DialOrigin, Dia
 from crm_adapters.contract import Capability
 from crm_adapters.errors import AdapterError
 from crm_adapters.events import Disposition
-from crm_adapters.settings import parse_user_by_extension
 
 logger = logging.getLogger(__name__)
 
@@ -181,7 +181,8 @@ def _phones(deployment: Deployment, connection: Connection, dial: Any) -> tuple[
     default = extension_of(deployment, connection, connection.get("default_user"), ASKING_SECONDS)
     if default:
         return connection.get("default_user"), [default]
-    return user_id, sorted(parse_user_by_extension(connection.get("extensions")))[:MOST_EXTENSIONS]
+    known = sorted(filter(is_extension, users_by_extension(deployment, connection)))
+    return user_id, known[:MOST_EXTENSIONS]
 
 
 def _keep_phones(deployment: Deployment, job: _Job, user_id: str | None, extensions: list[str]) -> None:

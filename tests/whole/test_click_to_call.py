@@ -169,6 +169,11 @@ def test_a_call_back_of_nobody_s_client_rings_at_the_connection_s_extensions(
     start = served.transmitter().start("102", "0501112233", "o", calldate=local_now())
     [call] = portal.calls
     assert (start.callid, call.type) == (call.call_id, 4)
+    served.set(callback_extensions="", default_user="99")  # nobody who has a phone: all there are
+    time.sleep(1.1)
+    portal.ask_for_callback("+380501112234")
+    wait_for(lambda: len(dialled(evrotel_apps)) == 2)
+    assert set(dialled(evrotel_apps)[1]["numberA"]) > {"102"}
 
 
 def test_a_call_back_does_not_ring_at_somebody_who_was_dismissed(

@@ -6,7 +6,7 @@ window.EvrotelCallback("form", function (context) {
   var LAST = { connected: 1, no_client: 1, failed: 1, no_operator: 1, scheduled: 1 };
   var host = element("div", { "data-evrotel-callback-form": "" });
   var css =
-    ":host{all:initial}*{box-sizing:border-box}" +
+    ":host{all:initial!important}*{box-sizing:border-box}" +
     "dialog{color-scheme:light;width:min(380px,calc(100vw - 16px));max-height:calc(100dvh - 16px);overflow:auto;margin:auto;padding:20px;" +
     "border:0;border-radius:14px;background:#fff;color:#1b1f24;font:16px/1.45 system-ui,sans-serif;box-shadow:0 10px 40px #0006}" +
     "dialog::backdrop{background:#0008}" +
@@ -208,8 +208,8 @@ window.EvrotelCallback("form", function (context) {
           follow(answer.content);
           return "";
         }
-        if (answer.content.error === "token_expired" && !again) {
-          return fetchForm(false).then(function () { return submit(values, true); });
+        if (/^token/.test(answer.content.error) && !again) {
+          return fetchForm(false).then(function () { return submit(values, true); }, function () { return text("network"); });
         }
         context.emit("failed", { state: answer.content.error });
         return answer.content.message || text("network");
@@ -301,6 +301,10 @@ window.EvrotelCallback("form", function (context) {
     var inside = event.clientX >= box.left && event.clientX <= box.right && event.clientY >= box.top && event.clientY <= box.bottom;
     if (!inside) close();
   });
+  // What is typed here is nothing for the page: it may have keys of its own, or hold the focus within its own dialog.
+  ["keydown", "keypress", "keyup", "focusin"].forEach(function (name) {
+    dialog.addEventListener(name, function (event) { event.stopPropagation(); });
+  });
   dialog.addEventListener("close", function () {
     if (opener && opener.focus) opener.focus();
     context.emit("close");
@@ -309,6 +313,10 @@ window.EvrotelCallback("form", function (context) {
   return {
     open: function (options, from) {
       opener = from;
+      if (!host.isConnected) { // a page that changes without being loaded anew has taken it away
+        dialog.removeAttribute("open");
+        document.body.appendChild(host);
+      }
       if (!dialog.open) dialog.showModal();
       context.emit("open");
       if (!running) load(false, options); // a request that is under way is shown as it is

@@ -71,8 +71,38 @@
     return root;
   }
 
+  // Where the site lets only trusted addresses of scripts be set (trusted-types), the form's is one of them.
+  function trusted(address) {
+    try {
+      return window.trustedTypes.createPolicy("evrotel-callback", { createScriptURL: String }).createScriptURL(address);
+    } catch (_) {
+      return address;
+    }
+  }
+
+  // Pages that change without being loaded anew take away what is not theirs: it comes back.
+  function keep(host) {
+    var watch = new MutationObserver(attach);
+    function attach() {
+      var body = document.body;
+      if (!body) return;
+      if (!host.isConnected) body.appendChild(host);
+      watch.disconnect();
+      watch.observe(document.documentElement, { childList: true });
+      watch.observe(body, { childList: true });
+    }
+    attach();
+  }
+
   function element(name, attributes, content) {
-    var made = document.createElement(name);
+    return filled(document.createElement(name), attributes, content);
+  }
+
+  function drawn(name, attributes) {
+    return filled(document.createElementNS("http://www.w3.org/2000/svg", name), attributes);
+  }
+
+  function filled(made, attributes, content) {
     Object.keys(attributes || {}).forEach(function (key) { made.setAttribute(key, attributes[key]); });
     if (content) made.textContent = content;
     return made;
@@ -95,16 +125,28 @@
   function load() {
     if (loading) return;
     loading = true;
-    var added = element("script", { src: base + "/" + config.form, async: "" });
+    var added = element("script", { async: "" });
+    try {
+      added.src = trusted(base + "/" + config.form);
+    } catch (_) { // the site forbids it
+      return failed();
+    }
     if (script && script.nonce) added.nonce = script.nonce;
-    added.onerror = function () { // blocked, or no network: the phone is still there
-      loading = false;
+    added.onerror = function () {
       added.remove();
-      if (wanted && context.phone) location.href = "tel:" + context.phone.replace(/[^+\d]/g, "");
-      if (wanted) emit("failed", { state: "network" });
-      wanted = null;
+      failed();
     };
     document.head.appendChild(added);
+  }
+
+  // Blocked, or no network: the phone is still there, and else that it did not work is said.
+  function failed() {
+    loading = false;
+    if (!wanted) return;
+    wanted = null;
+    if (context.phone) location.href = "tel:" + context.phone.replace(/[^+\d]/g, "");
+    else if (button) label("network");
+    emit("failed", { state: "network" });
   }
 
   function open(options, opener) {
@@ -121,8 +163,14 @@
     else if (name === "close" && form) form.close();
     else if (name === "form") { // the form's script has come
       form = first(context);
+      if (button) label("button");
       if (wanted) open(wanted.options, wanted.opener);
     }
+  }
+
+  function label(name) {
+    button.lastChild.textContent = own[name] || context.first[name];
+    button.classList.toggle("failed", name === "network");
   }
 
   function draw() {
@@ -130,26 +178,26 @@
     var place = String(given.position || "right-bottom");
     var far = number(given.offset, 20) + "px";
     var root = styled(host,
-      ":host{all:initial}button{all:unset;box-sizing:border-box;position:fixed;" +
+      ":host{all:initial!important}button{all:unset;box-sizing:border-box;position:fixed;" +
       (/left/.test(place) ? "left:" : "right:") + far + ";" + (/top/.test(place) ? "top:" : "bottom:") + far +
       ";z-index:" + context.z + ";display:inline-flex;align-items:center;gap:10px;min-width:56px;min-height:56px;" +
       "max-width:calc(100vw - 40px);padding:0 16px;border-radius:28px;background:" + context.colours.back + ";color:" +
       context.colours.text + ";font:600 16px/1.2 system-ui,sans-serif;cursor:pointer;box-shadow:0 2px 10px #0005}" +
       "svg{width:24px;height:24px;flex:none;fill:currentColor}" +
       "button:focus-visible{outline:3px solid " + context.colours.text + ";outline-offset:-6px}" +
-      "@media(max-width:480px){span{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}}" +
+      "@media(max-width:480px){:not(.failed)>span{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}}" +
       "@media print{button{display:none}}");
     button = element("button", { type: "button", "aria-haspopup": "dialog", lang: context.language });
-    button.innerHTML = '<svg viewBox="0 0 24 24" aria-hidden="true"><path d="M6.6 10.8a15.1 15.1 0 0 0 6.6 6.6l2.2-2.2c.3-.3.7-.4 1-.2 ' +
-      "1.1.4 2.3.6 3.6.6.6 0 1 .4 1 1V20c0 .6-.4 1-1 1C10.6 21 3 13.4 3 4c0-.6.4-1 1-1h3.5c.6 0 1 .4 1 1 0 1.2.2 2.5.6 3.6.1.3 " +
-      '0 .7-.2 1z"/></svg>';
-    button.appendChild(element("span", {}, own.button || context.first.button));
+    button.append(drawn("svg", { viewBox: "0 0 24 24", "aria-hidden": "true" }), element("span"));
+    label("button");
+    button.firstChild.appendChild(drawn("path", { d: "M6.6 10.8a15.1 15.1 0 0 0 6.6 6.6l2.2-2.2c.3-.3.7-.4 1-.2 " +
+      "1.1.4 2.3.6 3.6.6.6 0 1 .4 1 1V20c0 .6-.4 1-1 1C10.6 21 3 13.4 3 4c0-.6.4-1 1-1h3.5c.6 0 1 .4 1 1 0 1.2.2 2.5.6 3.6.1.3 0 .7-.2 1z" }));
     ["pointerenter", "focus", "touchstart"].forEach(function (name) {
       button.addEventListener(name, load, { passive: true });
     });
     button.addEventListener("click", function () { open({}, button); });
     root.appendChild(button);
-    document.body.appendChild(host);
+    keep(host);
   }
 
   function begin() {

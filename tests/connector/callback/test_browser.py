@@ -25,6 +25,13 @@ window.seen = [];
 ["ready", "open", "requested", "calling", "connected", "scheduled", "close", "failed"].forEach(function (name) {
   EvrotelCallback("on", name, function (detail) { seen.push(name); }); });"""
 
+STRANGE = """() => {
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync("body > *, div:empty { display: none !important; transform: scale(0.1); opacity: 0 }");
+  document.adoptedStyleSheets = [sheet];
+  document.addEventListener("keydown", (event) => { if (/[0-9]/.test(event.key)) event.preventDefault(); });
+}"""
+
 
 class Shop:
     """A site on a port of its own, which is another origin."""
@@ -39,7 +46,8 @@ class Shop:
                 page = PAGE.format(lang=shop.lang, script=f"{button.url}/callback/acme.js", attributes=shop.attributes)
                 self.send_response(200 if is_script or "favicon" not in self.path else 204)
                 kind = "text/javascript" if is_script else "text/html; charset=utf-8"
-                policy = f"default-src 'none'; script-src 'self' {button.url}; connect-src {button.url}"
+                policy = f"default-src 'none'; script-src 'self' {button.url}; connect-src {button.url}; "
+                policy += "require-trusted-types-for 'script'"
                 self.send_header("Content-Type", kind)
                 self.send_header("Content-Security-Policy", policy)
                 self.end_headers()
@@ -147,6 +155,21 @@ def test_another_site_does_not_show_it(button: Button, shop: Shop, page: Page) -
         page.goto(shop.url)
     assert page.locator("[data-evrotel-callback-button]").count() == 0
     assert page.locator("#link").get_attribute("href") == "tel:+380441234567"
+
+
+def test_a_page_with_ways_of_its_own_leaves_it_usable(button: Button, shop: Shop, page: Page) -> None:
+    """Styles for whatever it has, keys of its own, and another body where it was not loaded anew."""
+    page.goto(shop.url)
+    page.locator("[data-evrotel-callback-button] button").wait_for()
+    page.evaluate(STRANGE)
+    launcher = page.locator("[data-evrotel-callback-button] button")
+    for _ in range(2):
+        launcher.click()
+        page.locator("#phone").wait_for()
+        page.locator("#phone").fill("")
+        page.keyboard.type("0671234567")
+        assert page.locator("#phone").input_value() == "0671234567"
+        page.evaluate("document.body.replaceWith(document.createElement('body'))")
 
 
 def test_at_the_end_of_the_time_it_says_so_and_offers_another_time(button: Button, shop: Shop, page: Page) -> None:

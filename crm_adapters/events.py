@@ -50,9 +50,9 @@ class CallFacts:
     may make a lead or contact of an unknown number.
 
     Whose call it is, the first that is known: `user_id` is the CRM user of the extension, `noted_user_id` whom the CRM
-    has it under since an earlier telling; for a call to a line `line_user_ids`, all of whom see the card; and
-    `fallback_user_id`, the connection's default. `employees` are the IDs of all users that may be named, empty where
-    that is not known.
+    has it under since an earlier telling; `line_user_ids`, all of whom see the card, for a call to a line and for a
+    call-back that rings at several; and `fallback_user_id`, the connection's default. `employees` are the IDs of all
+    users that may be named, empty where that is not known.
 
     Where a visitor of a site asked to be called, `origin` says for people where that was, in the connection's language,
     and `tags` are the page's utm tags (`utm_source`, ...). For a call of an autodial campaign `origin` names it.

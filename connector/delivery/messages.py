@@ -14,7 +14,7 @@ from sqlalchemy.orm import aliased
 
 from connector.callback.context import NO_MARKUP, Origin, origin_of
 from connector.calls.numbers import readable
-from connector.calls.people import user_of, users, users_of_line
+from connector.calls.people import user_of, users, users_by_extension, users_of_line
 from connector.calls.plans import TASKS_LAST
 from connector.connections.store import Connection
 from connector.db import now
@@ -153,7 +153,7 @@ def _facts(deployment: Deployment, connection: Connection, row: Any, seconds: fl
         # An autodial number that is somebody's extension is that person.
         "kind": CallKind.NORMAL if kind is CallKind.AUTODIAL and user_id else kind,
         "noted_user_id": row.crm_user_id,
-        "line_user_ids": users_of_line(connection, row.line),
+        "line_user_ids": _ringing(deployment, connection, row) or users_of_line(connection, row.line),
         "employees": frozenset(user.id for user in users(deployment, connection)) if needs_employees else frozenset(),
         "origin": origin.text,
         "tags": origin.tags,
@@ -166,6 +166,14 @@ def _origin(deployment: Deployment, connection: Connection, row: Any) -> Origin:
     if row.dial_origin == DialOrigin.CAMPAIGN:
         return Origin(text=in_language(language, OF_CAMPAIGN, name=row.dial_asked_by).translate(NO_MARKUP))
     return origin_of(deployment.database, row.dial_key, language)
+
+
+def _ringing(deployment: Deployment, connection: Connection, row: Any) -> tuple[str, ...]:
+    """The CRM users whose phones ring for a client who asked to be called, as long as none has picked up."""
+    if row.kind != DeliveryKind.START or row.call_kind != CallKind.CALLBACK or row.extension:
+        return ()
+    known = users_by_extension(deployment, connection)
+    return tuple(dict.fromkeys(known[each] for each in row.dial_extensions or () if each in known))
 
 
 def _user_of(deployment: Deployment, connection: Connection, row: Any, seconds: float) -> str | None:

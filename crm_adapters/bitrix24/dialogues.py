@@ -16,7 +16,7 @@ from crm_adapters.bitrix24 import mapping
 from crm_adapters.bitrix24.commands import Command, Size
 from crm_adapters.contract import Telling
 from crm_adapters.errors import AdapterError, Held, Refused, TryAgain, Unreachable
-from crm_adapters.events import CallEnded, CallFacts, CallStarted, Direction, RecordingReady
+from crm_adapters.events import CallEnded, CallFacts, CallKind, CallStarted, Direction, RecordingReady
 
 log = logging.getLogger(__name__)
 
@@ -182,8 +182,8 @@ def _candidates(event: CallFacts, setting: Setting) -> Asking:
     """Whom to name for a call that is to be registered, in turn."""
     named: list[str | None] = [event.user_id, event.noted_user_id]
     if _is_for_anybody(event) and not event.noted_user_id:
-        responsible = yield from _responsible(event)
-        named += [responsible, *event.line_user_ids]
+        named.append((yield from _responsible(event)))
+    named += _group(event)
     return _in_turn(named, event, setting)
 
 
@@ -199,8 +199,9 @@ def _is_for_anybody(event: CallFacts) -> bool:
 
 
 def _group(event: CallFacts) -> tuple[str, ...]:
-    """All who see the card of a call to a line that is nobody's in particular."""
-    return event.line_user_ids if _is_for_anybody(event) else ()
+    """All who see the card of a call to a line that is nobody's in particular, or of a call-back to several' phones."""
+    is_callback = event.kind is CallKind.CALLBACK and not event.extension
+    return event.line_user_ids if is_callback or _is_for_anybody(event) else ()
 
 
 def _responsible(event: CallFacts) -> Asking:

@@ -166,9 +166,14 @@ def test_a_call_back_of_nobody_s_client_rings_at_the_connection_s_extensions(
     wait_for(lambda: dialled(evrotel_apps))
     [asked] = dialled(evrotel_apps)
     assert (asked["numberA"], asked["routing"]) == (["101", "102"], "all")
-    start = served.transmitter().start("102", "0501112233", "o", calldate=local_now())
+    wait_for(lambda: portal.calls and portal.calls[0].shown_to == [2, 3])
+    evrotel = served.transmitter()
+    start = evrotel.start("102", "0501112233", "o", calldate=local_now())
     [call] = portal.calls
-    assert (start.callid, call.type) == (call.call_id, 4)
+    assert (start.callid, call.type, call.user_id) == (call.call_id, 4, 2)
+    evrotel.end(start.callid, "o", billsec="9", disposition="ANSWERED", recfile="NULL")
+    wait_for(lambda: call.finished)
+    assert call.finished_by == 3  # who picked up
     served.set(callback_extensions="", default_user="99")  # nobody who has a phone: all there are
     time.sleep(1.1)
     portal.ask_for_callback("+380501112234")

@@ -13,6 +13,8 @@ from crm_adapters.addresses import address_parts
 
 HONEYPOT = "website"
 """A field that people do not see."""
+PHONES = ("phone", "number", "tel")
+"""What a site's own form may name the number, the first that is there counts."""
 TAGS = ("utm_source", "utm_medium", "utm_campaign", "utm_content", "utm_term")
 LONGEST_ADDRESS, LONGEST_TITLE, LONGEST_TAG = 2000, 300, 200
 
@@ -39,7 +41,7 @@ def read_wanted(values: Mapping[str, Any], *, page: str, language: str) -> Wante
     address = _address(values.get("page")) or _address(page)
     asked = _text(values.get("lang"), 5).lower()
     return Wanted(
-        phone=_text(values.get("phone"), 100),
+        phone=next((text for name in PHONES if (text := _text(values.get(name), 100))), ""),
         token=_text(values.get("token"), 500),
         consent=_text(values.get("consent"), 16),
         slot=_slot(values.get("slot")),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.callback.asking import LONGEST_ADDRESS, TAGS, read_wanted
+from connector.callback.asking import LONGEST_ADDRESS, PHONES, TAGS, read_wanted
 from connector.callback.fields import CALLBACK_FIELDS
 
 FIELDS = ("phone", "token", "lang", "consent", "slot", "website", "page", "title", "referrer", "utm", *TAGS)
@@ -29,6 +29,12 @@ def test_anything_is_read(values: dict[str, Any], referer: str) -> None:
         assert address.lower().startswith(("http://", "https://"))
     assert wanted.language in {"uk", "ru", "en"}
     assert wanted.utm.keys() <= set(TAGS)
+
+
+def test_a_number_has_the_name_that_a_site_s_own_form_gives_it() -> None:
+    for name in PHONES:
+        assert read_wanted({name: "0671234567"}, page="", language="uk").phone == "0671234567"
+    assert read_wanted({"phone": "1", "tel": "2"}, page="", language="uk").phone == "1"
 
 
 def test_a_site_is_named_in_full() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeVar
 
@@ -25,15 +26,30 @@ class _Parser(FlaskParser):
     """Says what is wrong with content that is no JSON; a BOM before it, which some programs write, is none of it."""
 
     def load_json(self, req: Any, schema: Schema) -> Any:  # noqa: ARG002 - webargs' own signature
-        content = req.get_data(cache=True)
-        if not content:
+        body = req.get_data(cache=True)
+        if not body:
             return missing
         if not is_json_request(req):
             raise UnsupportedMediaType("The content should be JSON, and its Content-Type application/json")
         try:
-            return json.loads(content.decode("utf-8-sig"))
+            content = json.loads(body.decode("utf-8-sig"))
         except (ValueError, RecursionError) as error:
             raise BadRequest(f"The content is no JSON in UTF-8: {error}") from None
+        if _HALF_A_CHARACTER.search(body) and not _is_text(content):
+            raise BadRequest("The content names half of a character")
+        return content
+
+
+_HALF_A_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+def _is_text(content: Any) -> bool:
+    """Whether its texts can be stored: JSON can name halves of a character, no database takes them."""
+    try:
+        json.dumps(content, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class _Blueprint(Blueprint):  # type: ignore[misc]  # the package has no annotations

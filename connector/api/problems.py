@@ -62,7 +62,9 @@ def _of_exception(error: Exception) -> Response:
     if raised.code is None or raised.code < 400 or answer.mimetype == MEDIA_TYPE:
         return cast(Response, answer)
     data: Mapping[str, Any] = getattr(raised, "data", {})  # webargs puts the errors of each parameter there
-    errors = {name: texts for place in data.get("messages", {}).values() for name, texts in place.items()}
+    errors: dict[str, Any] = {}
+    for place, wrong in data.get("messages", {}).items():
+        errors |= wrong if isinstance(wrong, dict) else {place: wrong}  # a body that is no JSON has no parameters
     return problem(
         raised.code,
         "Some parameters are wrong" if errors else raised.description or "",

@@ -8,45 +8,69 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, delete, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 
 from connector.autodial.answers import Outcome
-from connector.autodial.playing import write_outcome
+from connector.autodial.playing import locked, write_outcome
 from connector.connections.store import Connection
 from connector.db import now
 from connector.deployment import Deployment
 from connector.evrotel.client import EvrotelClient, Verdict
 from connector.evrotel.records import CallRecord, call_records
-from connector.models import Call, CallState, Campaign, CampaignNumber, CampaignNumberState, CampaignStatus
-from crm_adapters.events import Direction
+from connector.models import Call, CallState, Campaign, CampaignNumber, CampaignNumberState, CampaignStatus, Dial
+from crm_adapters.events import Direction, Disposition
 
 logger = logging.getLogger(__name__)
 
 PATIENCE = timedelta(seconds=30)
 """So long after it must be over a call may still leave a trace: then one that left none was not made."""
-GOES_ON = timedelta(minutes=5)
-"""A call whose start has come and whose end has not is waited for so long."""
 RECORDS_EACH = timedelta(seconds=5)
 APART = timedelta(seconds=90)
 """So far may a record's time be from the moment when we asked."""
+HALF_A_SECOND = timedelta(seconds=0.5)
 LOOKED_BACK = timedelta(minutes=15)
+MADE = (Outcome.ANSWERED, Outcome.BUSY, Outcome.NO_ANSWER, Outcome.CONGESTION)
+WITNESSES = 20
+"""So many of a campaign's last calls are looked for in the records before these are believed to lack one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Unknown:
-    """A try whose answer came to nobody. `asked_at` is when Evrotel was asked, `over_at` when it must be over."""
+    """A try whose answer came to nobody. `asked_at` is when Evrotel was asked, `asked_before` when for the try before
+    this one, `over_at` when it must be over; `goes_on` where its start has come and its end has not."""
 
     number_id: int
     number: str
     tries: int
     call_id: str
     asked_at: datetime
+    asked_before: datetime | None
     over_at: datetime
+    goes_on: bool
 
     @property
     def is_late(self) -> bool:
         """Whether nothing will come any more."""
         return now() - self.over_at >= PATIENCE
+
+    @property
+    def still(self) -> tuple[ColumnElement[bool], ...]:
+        """What must hold when its outcome is written: it is the same try, and its worker has not come back."""
+        return (
+            CampaignNumber.call_id == self.call_id if self.call_id else CampaignNumber.call_id.is_(None),
+            CampaignNumber.state == CampaignNumberState.CALLING,
+            _unattended(now()),
+        )
+
+    def may_be(self, record: CallRecord) -> bool:
+        """Whether the record may be this try's. Records tell whole seconds, and the try before has one of its own."""
+        if record.direction is not Direction.OUTGOING or record.parties.client_number != self.number:
+            return False
+        earliest = self.asked_at - APART
+        if self.asked_before is not None:
+            between = self.asked_before + (self.asked_at - self.asked_before) / 2
+            earliest = max(earliest, between - HALF_A_SECOND)
+        return earliest <= record.started_at <= self.asked_at + APART
 
 
 class FindingOut:
@@ -78,14 +102,17 @@ class FindingOut:
 
     def _take_events(self, campaign: Any) -> None:
         """Where the call's own end has come it says better how it went: who was answered is not called again."""
+        at = now()
         query = (
             select(CampaignNumber.id, CampaignNumber.tries, CampaignNumber.state, CampaignNumber.result)
-            .add_columns(Call.disposition, Call.billsec)
+            .add_columns(CampaignNumber.call_id, Call.disposition, Call.billsec)
             .join(Call, Call.id == CampaignNumber.call_id)
             .where(
                 CampaignNumber.campaign_id == campaign.id,
                 CampaignNumber.billsec.is_(None),
-                CampaignNumber.updated_at >= now() - LOOKED_BACK,
+                CampaignNumber.updated_at >= at - LOOKED_BACK,
+                # Evrotel's connection may be open a moment longer: until then the call has its place among `chnum`
+                or_(CampaignNumber.state != CampaignNumberState.CALLING, _unattended(at)),
                 Call.state == CallState.ENDED,
                 or_(Call.end_key.is_not(None), Call.linkedid.is_not(None)),
             )
@@ -96,22 +123,44 @@ class FindingOut:
             outcome = Outcome(row.disposition)
             if row.result == Outcome.ANSWERED and outcome is not Outcome.ANSWERED:
                 outcome = Outcome.ANSWERED  # the answer said so: once more would be once too often
-            with self._deployment.database.write() as db:
-                write_outcome(db, campaign, row.id, outcome, tries=row.tries, billsec=row.billsec)
+            still = (
+                CampaignNumber.call_id == row.call_id,
+                CampaignNumber.state == row.state,
+                CampaignNumber.billsec.is_(None),
+            )
+            self._write(campaign.id, row.id, outcome, *still, tries=row.tries, billsec=row.billsec)
+
+    def _write(
+        self,
+        campaign_id: str,
+        number_id: int,
+        outcome: Outcome,
+        *still: ColumnElement[bool],
+        tries: int,
+        billsec: int | None,
+    ) -> None:
+        """An outcome, unless something has become of the number since it was looked at: another worker may have found
+        out too, and its next try may go on already."""
+        with self._deployment.database.write() as db:
+            campaign = locked(db, campaign_id)
+            if campaign is not None:
+                write_outcome(db, campaign, number_id, outcome, *still, tries=tries, billsec=billsec)
 
     def _unknown(self, campaign: Any) -> Sequence[_Unknown]:
-        """Tries whose worker is gone: nobody says any more that they go on, and no event did."""
-        at = now()
-        goes_on = and_(Call.expected.is_(False), Call.state == CallState.OPEN, CampaignNumber.updated_at > at - GOES_ON)
+        """Tries whose worker is gone: nobody says any more that they go on, and no event how they ended."""
+        before = select(func.max(Dial.created_at)).where(
+            Dial.campaign_number_id == CampaignNumber.id, Dial.call_id != CampaignNumber.call_id
+        )
+        goes_on = and_(Call.id.is_not(None), Call.expected.is_(False), Call.state == CallState.OPEN)
         query = (
             select(CampaignNumber.id, CampaignNumber.number, CampaignNumber.tries, CampaignNumber.call_id)
             .add_columns(CampaignNumber.updated_at, CampaignNumber.busy_until)
+            .add_columns(before.scalar_subquery().label("asked_before"), goes_on.label("goes_on"))
             .outerjoin(Call, Call.id == CampaignNumber.call_id)
             .where(
                 CampaignNumber.campaign_id == campaign.id,
                 CampaignNumber.state == CampaignNumberState.CALLING,
-                or_(CampaignNumber.leased_until.is_(None), CampaignNumber.leased_until <= at),
-                or_(Call.id.is_(None), ~goes_on),
+                _unattended(now()),
             )
         )
         with self._deployment.database.read() as db:
@@ -123,7 +172,9 @@ class FindingOut:
                 tries=row.tries,
                 call_id=row.call_id or "",
                 asked_at=row.updated_at,
+                asked_before=row.asked_before,
                 over_at=row.busy_until or row.updated_at,
+                goes_on=bool(row.goes_on),
             )
             for row in rows
         ]
@@ -136,28 +187,49 @@ class FindingOut:
             outcome, billsec = _by_records(each, records or ())
             if outcome is None and not each.is_late:
                 continue
-            if outcome is None and records is not None:
-                self._not_made(campaign, each)
-                continue
+            if outcome is None and records is not None and not each.goes_on:
+                lacking = self._is_lacking(campaign, each, records)
+                if lacking is None:
+                    continue
+                if lacking:
+                    self._not_made(campaign, each)
+                    continue
             outcome = outcome or Outcome.UNCLEAR
-            with self._deployment.database.write() as db:
-                write_outcome(db, campaign, each.number_id, outcome, tries=each.tries, billsec=billsec)
+            self._write(campaign.id, each.number_id, outcome, *each.still, tries=each.tries, billsec=billsec)
             logger.info("a campaign's call whose answer was lost: %s", outcome)
+
+    def _is_lacking(self, campaign: Any, each: _Unknown, records: Sequence[CallRecord]) -> bool | None:
+        """Whether a try that is not in the records was not made; None: others are called first, and will tell.
+
+        Records that are empty, or late, lack every call: they are believed where they have another one that we know of.
+        """
+        others = CampaignNumber.campaign_id == campaign.id, CampaignNumber.id != each.number_id
+        made = select(CampaignNumber.number).where(*others, CampaignNumber.result.in_(MADE))
+        waiting = select(CampaignNumber.id).where(*others, CampaignNumber.state == CampaignNumberState.WAITING)
+        with self._deployment.database.read() as db:
+            known = set(db.execute(made.order_by(CampaignNumber.updated_at.desc()).limit(WITNESSES)).scalars())
+            will_tell = not known and db.execute(waiting.limit(1)).first() is not None
+        if known:
+            return any(record.parties.client_number in known for record in records)
+        return None if will_tell else bool(records)
 
     def _not_made(self, campaign: Any, each: _Unknown) -> None:
         """Evrotel's records know of no such call: the request never reached it, so the number is called again."""
         at = now()
-        stopped = campaign.status == CampaignStatus.STOPPED
-        state = CampaignNumberState.SKIPPED if stopped else CampaignNumberState.WAITING
         with self._deployment.database.write() as db:
-            gone = db.execute(delete(Call).where(Call.id == each.call_id, Call.expected.is_(True)))
-            db.execute(
+            fresh = locked(db, campaign.id)
+            stopped = fresh is None or fresh.status == CampaignStatus.STOPPED
+            state = CampaignNumberState.SKIPPED if stopped else CampaignNumberState.WAITING
+            back = db.execute(
                 update(CampaignNumber)
-                .where(CampaignNumber.id == each.number_id, CampaignNumber.state == CampaignNumberState.CALLING)
+                .where(CampaignNumber.id == each.number_id, *each.still)
                 .values(state=state, tries=each.tries - 1, due_at=at, busy_until=None, updated_at=at, call_id=None)
             )
+            if not back.rowcount:
+                return
+            db.execute(delete(Call).where(Call.id == each.call_id, Call.expected.is_(True)))
             self._deployment.database.wake_workers(db)
-        logger.info("a campaign's call was not made: it is made again (%s)", gone.rowcount)
+        logger.info("a campaign's call was not made: it is made again")
 
     def _records_may_be_asked(self, connection: Connection) -> bool:
         at = now()
@@ -200,12 +272,17 @@ class FindingOut:
 
 
 def _by_records(each: _Unknown, records: Sequence[CallRecord]) -> tuple[Outcome | None, int | None]:
-    """What the records say of a try, None where they know of no such call."""
-    for record in records:
-        near = abs(record.started_at - each.asked_at) <= APART
-        if near and record.direction is Direction.OUTGOING and record.parties.client_number == each.number:
-            return Outcome(record.disposition), record.billsec
-    return None, None
+    """What the records say of a try, None where they know of no such call. Who was answered is not called again."""
+    found = [record for record in records if each.may_be(record)]
+    if not found:
+        return None, None
+    record = next((record for record in found if record.disposition is Disposition.ANSWERED), found[-1])
+    return Outcome(record.disposition), record.billsec
+
+
+def _unattended(at: datetime) -> ColumnElement[bool]:
+    """Of a number that is being called: no worker says that it waits for the answer."""
+    return or_(CampaignNumber.leased_until.is_(None), CampaignNumber.leased_until <= at)
 
 
 def end_lost_tests(deployment: Deployment) -> None:

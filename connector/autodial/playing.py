@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
+from sqlalchemy import ColumnElement, and_, delete, or_, select, update
 from sqlalchemy import Connection as SQLConnection
-from sqlalchemy import and_, delete, or_, select, update
 
 from connector.autodial.answers import Outcome, is_tried_again, outcome_of
 from connector.autodial.claiming import LEASE, Try, claim_next, claim_test
@@ -35,6 +35,7 @@ ENDS_WITHIN = 20.0
 SETTLE_WAITS = (0.5, 1, 2, 4, 8, 15, 30)
 REFUSALS_IN_A_ROW = 20
 """So many calls refused and none made: it is not the numbers."""
+IS_CALLING = CampaignNumber.state == CampaignNumberState.CALLING
 
 
 Guard = Callable[[Callable[[], object]], Callable[[], None]]
@@ -69,7 +70,7 @@ class Players:
         if not ids:
             return
         until = now() + LEASE
-        mine = and_(CampaignNumber.id.in_(ids), CampaignNumber.state == CampaignNumberState.CALLING)
+        mine = and_(CampaignNumber.id.in_(ids), IS_CALLING)
         with self._deployment.database.write() as db:
             db.execute(update(CampaignNumber).where(mine).values(leased_until=until))
 
@@ -142,25 +143,30 @@ def running_campaigns(deployment: Deployment) -> list[tuple[str, Connection]]:
     return [(campaign_id, connection) for campaign_id, connection in found if connection]
 
 
+def locked(db: SQLConnection, campaign_id: str) -> Any:
+    """The campaign as it is now: until this transaction ends nobody claims a number of it or writes another outcome."""
+    query = select(*Campaign.__table__.columns).where(Campaign.id == campaign_id)
+    return db.execute(query.with_for_update()).first()
+
+
 def settle(deployment: Deployment, tried: Try, answer: DialAnswer) -> None:
     """Writes down what Evrotel said of a call, in one transaction."""
-    outcome, at = outcome_of(answer), now()
+    outcome = outcome_of(answer)
     logger.info("a campaign's call: %s, %s", outcome, answer.text[:100], extra=about(tried.call_id))
     with deployment.database.write() as db:
-        campaign = db.execute(
-            select(*Campaign.__table__.columns).where(Campaign.id == tried.campaign_id).with_for_update()
-        ).first()
+        campaign = locked(db, tried.campaign_id)
         if campaign is None:
             return
         if outcome is Outcome.NOT_MADE:
-            _not_made(db, tried, campaign, answer, at)
+            _not_made(db, tried, campaign, answer)
         else:
             _answered(db, tried, campaign, outcome, answer)
         deployment.database.wake_workers(db)
 
 
-def _not_made(db: SQLConnection, tried: Try, campaign: Any, answer: DialAnswer, at: datetime) -> None:
+def _not_made(db: SQLConnection, tried: Try, campaign: Any, answer: DialAnswer) -> None:
     """Nothing was dialled: there is no call, and no try. The number waits; where Evrotel does not answer, all wait."""
+    at = now()
     db.execute(delete(Call).where(Call.id == tried.call_id, Call.expected.is_(True)))
     wait = TOO_SOON_WAIT if answer.wait_seconds is None else timedelta(seconds=min(answer.wait_seconds, 3600) + 0.2)
     if answer.verdict is Verdict.UNREACHABLE:
@@ -170,9 +176,9 @@ def _not_made(db: SQLConnection, tried: Try, campaign: Any, answer: DialAnswer, 
     if tried.number_id is None:
         _test_ended(db, campaign, "failed", f"The test call was not made: {answer.text}", at)
         return
-    number = CampaignNumber.id == tried.number_id
+    number = CampaignNumber.id == tried.number_id, CampaignNumber.call_id == tried.call_id, IS_CALLING
     changes = {"state": _back(campaign), "tries": CampaignNumber.tries - 1, "due_at": at + wait, "call_id": None}
-    db.execute(update(CampaignNumber).where(number).values(busy_until=None, updated_at=at, **changes))
+    db.execute(update(CampaignNumber).where(*number).values(busy_until=None, updated_at=at, **changes))
 
 
 def _back(campaign: Any) -> CampaignNumberState:
@@ -192,16 +198,18 @@ def _answered(db: SQLConnection, tried: Try, campaign: Any, outcome: Outcome, an
         why = None if heard else f"The test call was not answered: {answer.text}"
         _test_ended(db, campaign, "answered" if heard else "failed", why, at)
         return
+    mine = CampaignNumber.id == tried.number_id
+    ours = mine, CampaignNumber.call_id == tried.call_id, IS_CALLING
     if outcome is Outcome.UNCLEAR:
-        return  # the number stays `calling`: its events or the records may tell (autodial/finding_out.py)
-    number = db.execute(
-        select(CampaignNumber.tries, CampaignNumber.state, CampaignNumber.call_id).where(
-            CampaignNumber.id == tried.number_id
-        )
-    ).one()
-    if number.call_id != tried.call_id or number.state != CampaignNumberState.CALLING:
-        return  # it took so long that others have found out
-    write_outcome(db, campaign, tried.number_id, outcome, tries=number.tries)
+        # the number stays `calling`: its events or the records may tell (autodial/finding_out.py), from now on
+        db.execute(update(CampaignNumber).where(*ours).values(leased_until=None))
+        return
+    tries = db.execute(select(CampaignNumber.tries).where(mine)).scalar_one()
+    if not write_outcome(db, campaign, tried.number_id, outcome, *ours, tries=tries):
+        # it took so long that others have found out; but who was answered is not called again
+        if outcome is Outcome.ANSWERED:
+            write_outcome(db, campaign, tried.number_id, outcome, ~IS_CALLING, tries=tries)
+        return
     if outcome is Outcome.FAILED:
         _look_at_refusals(db, campaign, answer)
     elif campaign.error and campaign.status == CampaignStatus.RUNNING:
@@ -209,9 +217,16 @@ def _answered(db: SQLConnection, tried: Try, campaign: Any, outcome: Outcome, an
 
 
 def write_outcome(
-    db: SQLConnection, campaign: Any, number_id: int, outcome: Outcome, *, tries: int, billsec: int | None = None
-) -> None:
-    """The outcome of a number's last try: done, or once more later."""
+    db: SQLConnection,
+    campaign: Any,
+    number_id: int,
+    outcome: Outcome,
+    *still: ColumnElement[bool],
+    tries: int,
+    billsec: int | None = None,
+) -> bool:
+    """The outcome of a number's last try: done, or once more later. False where `still` does not hold any more of the
+    number: then it is left as it is. The transaction has the campaign `locked`."""
     at = now()
     again = is_tried_again(outcome, tries, campaign.attempts, campaign.redial)
     changes: dict[str, Any] = {"state": CampaignNumberState.DONE}
@@ -220,11 +235,12 @@ def write_outcome(
             "state": CampaignNumberState.WAITING,
             "due_at": at + timedelta(seconds=campaign.retry_seconds),
         }
-    db.execute(
+    written = db.execute(
         update(CampaignNumber)
-        .where(CampaignNumber.id == number_id)
+        .where(CampaignNumber.id == number_id, *still)
         .values(result=outcome, billsec=billsec, busy_until=None, updated_at=at, **changes)
     )
+    return bool(written.rowcount)
 
 
 def _test_ended(db: SQLConnection, campaign: Any, state: str, error: str | None, at: datetime) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -27,6 +28,8 @@ logger = logging.getLogger(__name__)
 PLAYS_AT_ONCE = 100
 """Calls that one worker has going at the same time, of all campaigns: a thread each."""
 TOO_SOON_WAIT = timedelta(seconds=61)
+TOO_SOON_IN_A_ROW = 3
+"""Evrotel's limit is one number's, as far as is known; where so many say so, it is the account's, and all wait."""
 UNREACHABLE_WAIT = timedelta(seconds=10)
 EVENTS_FOLLOW = timedelta(seconds=10)
 """So long after Evrotel's answer the events of the call may come; they tell the CRM better."""
@@ -56,6 +59,8 @@ class Players:
         self._threads = 0
         self._going_on: dict[str, int | None] = {}
         """Call ID to the ID of its number."""
+        self._too_soon: Counter[str] = Counter()
+        """By campaign, how many of its numbers one after the other were asked for too soon."""
 
     def feed(self) -> None:
         """Gives threads to the campaigns that have somebody to call."""
@@ -120,15 +125,20 @@ class Players:
 
     def _settle(self, tried: Try, answer: DialAnswer) -> None:
         """This process alone knows the answer: a database that is away for a while must not cost it."""
+        with self._counting:
+            self._too_soon[tried.campaign_id] += 1
+            if answer.verdict is not Verdict.TOO_SOON:
+                del self._too_soon[tried.campaign_id]
+            all_wait = self._too_soon[tried.campaign_id] >= TOO_SOON_IN_A_ROW
         for wait in SETTLE_WAITS:
             try:
-                settle(self._deployment, tried, answer)
+                settle(self._deployment, tried, answer, all_wait=all_wait)
                 return
             except Unavailable as error:
                 why = type(error).__name__
                 logger.warning("an outcome waits for the database: %s", why, extra=about(tried.call_id))
                 self._stop.wait(wait)
-        settle(self._deployment, tried, answer)
+        settle(self._deployment, tried, answer, all_wait=all_wait)
 
 
 def running_campaigns(deployment: Deployment) -> list[tuple[str, Connection]]:
@@ -149,8 +159,8 @@ def locked(db: SQLConnection, campaign_id: str) -> Any:
     return db.execute(query.with_for_update()).first()
 
 
-def settle(deployment: Deployment, tried: Try, answer: DialAnswer) -> None:
-    """Writes down what Evrotel said of a call, in one transaction."""
+def settle(deployment: Deployment, tried: Try, answer: DialAnswer, *, all_wait: bool = False) -> None:
+    """Writes down what Evrotel said of a call, in one transaction. `all_wait`: it is too soon for all the campaign."""
     outcome = outcome_of(answer)
     logger.info("a campaign's call: %s, %s", outcome, answer.text[:100], extra=about(tried.call_id))
     with deployment.database.write() as db:
@@ -158,13 +168,13 @@ def settle(deployment: Deployment, tried: Try, answer: DialAnswer) -> None:
         if campaign is None:
             return
         if outcome is Outcome.NOT_MADE:
-            _not_made(db, tried, campaign, answer)
+            _not_made(db, tried, campaign, answer, all_wait=all_wait)
         else:
             _answered(db, tried, campaign, outcome, answer)
         deployment.database.wake_workers(db)
 
 
-def _not_made(db: SQLConnection, tried: Try, campaign: Any, answer: DialAnswer) -> None:
+def _not_made(db: SQLConnection, tried: Try, campaign: Any, answer: DialAnswer, *, all_wait: bool) -> None:
     """Nothing was dialled: there is no call, and no try. The number waits; where Evrotel does not answer, all wait."""
     at = now()
     db.execute(delete(Call).where(Call.id == tried.call_id, Call.expected.is_(True)))
@@ -173,6 +183,8 @@ def _not_made(db: SQLConnection, tried: Try, campaign: Any, answer: DialAnswer) 
         wait = UNREACHABLE_WAIT
         error = f"Evrotel can't be reached: {answer.text}"
         db.execute(update(Campaign).where(Campaign.id == campaign.id).values(error=error, next_call_at=at + wait))
+    elif all_wait:
+        db.execute(update(Campaign).where(Campaign.id == campaign.id).values(next_call_at=at + wait))
     if tried.number_id is None:
         _test_ended(db, campaign, "failed", f"The test call was not made: {answer.text}", at)
         return

@@ -12,7 +12,7 @@ import logging
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import StrEnum
 from typing import Any
@@ -37,6 +37,8 @@ LONGEST_RECORDS = 64 * 1024 * 1024
 _NO = re.compile(r"[\s\"']*(?:bad|access denied|error|fail|forbidden|invalid|unknown|wrong)", re.IGNORECASE)
 """How bodies begin that come with status 200 and mean no: `bad` (package wearesho-team/evrotel), `Access denied` (the
 operator's own sample receiver), `wrong mediafile name`, and other words that begin no yes."""
+DOORS_SHUT = ("401 ", "403 ", "408 ", "429 ")
+"""Statuses that say nothing of the number: nobody was called, and the same request may go through later."""
 PLAYED: dict[str, Disposition] = {
     "answer": Disposition.ANSWERED,
     "busy": Disposition.BUSY,
@@ -129,6 +131,8 @@ class EvrotelClient:
         """Calls one client and plays a file that Evrotel has; answers when that is over."""
         content = {"billcode": self._billcode, "mediafile": mediafile, "nm": dialled_number(number)}
         answer, _ = self._send("POST", self._settings.evrotel_dial_url, PLAY_SECONDS, data=content)
+        if answer.verdict is Verdict.REFUSED and answer.text.startswith(DOORS_SHUT):
+            return replace(answer, verdict=Verdict.UNREACHABLE)
         if answer.verdict is not Verdict.ACCEPTED:
             return answer
         if limit := _TIME_LIMIT.search(answer.text):

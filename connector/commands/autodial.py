@@ -10,7 +10,7 @@ import click
 from connector.autodial import campaigns, do_not_call, media
 from connector.autodial.export import results_csv
 from connector.autodial.hours import parse_quiet_hours
-from connector.autodial.numbers import NumberList, read_numbers, texts_of_file
+from connector.autodial.numbers import NumberList, entries_of_file, read_numbers
 from connector.commands.admin import connection_option
 from connector.commands.context import named, one_line, opened
 from connector.connections.store import Connection
@@ -60,7 +60,7 @@ def start(file: Path | None, title: str, connection_name: str | None, **values: 
     """Start a campaign; print its ID."""
     with opened() as deployment:
         connection = named(deployment, connection_name)
-        numbers = _numbers(file, connection)
+        numbers, lines = _numbers(file, connection)
         refused = campaigns.not_to_be_called(deployment, connection, numbers.numbers)
         try:
             parse_quiet_hours(values["quiet_hours"])
@@ -77,20 +77,22 @@ def start(file: Path | None, title: str, connection_name: str | None, **values: 
             campaign_id = campaigns.make_campaign(deployment, connection, wanted)
         except (ValueError, campaigns.Refused) as error:
             raise click.ClickException(one_line(str(error))) from None
-        _say_what_is_left_out(numbers, refused)
+        _say_what_is_left_out(numbers, lines, refused)
         click.echo(campaign_id)
 
 
-def _numbers(file: Path | None, connection: Connection) -> NumberList:
+def _numbers(file: Path | None, connection: Connection) -> tuple[NumberList, list[int]]:
+    """What is in the file, and the line of each entry."""
     if file is None:
-        return NumberList(numbers=(), duplicates=(), rejected=())
+        return NumberList(numbers=(), duplicates=(), rejected=()), []
     try:
-        found = read_numbers(texts_of_file(file.read_bytes()), connection.get("phone_region"))
+        entries = entries_of_file(file.read_bytes())
+        found = read_numbers((text for _, text in entries), connection.get("phone_region"))
     except ValueError as error:
         raise click.ClickException(f"{file}: {error}") from None
     if not found.numbers:
         raise click.ClickException(f"{file}: there is nobody to call in this list")
-    return found
+    return found, [line for line, _ in entries]
 
 
 def _test_number(given: str | None, connection: Connection) -> str | None:
@@ -102,9 +104,9 @@ def _test_number(given: str | None, connection: Connection) -> str | None:
     return found.numbers[0]
 
 
-def _say_what_is_left_out(numbers: NumberList, refused: set[str]) -> None:
+def _say_what_is_left_out(numbers: NumberList, lines: list[int], refused: set[str]) -> None:
     for each in numbers.rejected:
-        click.echo(f"left out, entry {each.index + 1}: {each.value}: {each.error}", err=True)
+        click.echo(f"left out, line {lines[each.index]}: {each.value}: {each.error}", err=True)
     click.echo(
         f"{len(numbers.numbers) - len(refused)} to be called, {len(numbers.duplicates)} duplicates, "
         f"{len(refused)} not to be called, {len(numbers.rejected)} left out",

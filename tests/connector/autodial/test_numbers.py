@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connector.autodial.answers import Outcome, is_tried_again, outcome_of
-from connector.autodial.numbers import FOREIGN, NO_NUMBER, PREMIUM, read_numbers, texts_of_file
+from connector.autodial.numbers import FOREIGN, NO_NUMBER, PREMIUM, entries_of_file, read_numbers
 from connector.evrotel.client import DialAnswer, Verdict
 
 TWO = ("+380671234567", "+380501112233")
@@ -37,10 +37,17 @@ def test_each_number_once_and_what_is_wrong_by_entry() -> None:
         b'phone,name\n"0671234567","Olena, dear"\n0501112233,Ivan\n',
         "Ім'я;Телефон\nОлена;0671234567\nІван;0501112233\n".encode("cp1251"),
         "Ім'я;Телефон\nОлена;0671234567\nІван;0501112233\n".encode("utf-16"),
+        b"12345;2026-11-27 10:00;0671234567\n12346;2026-11-28 11:30;0501112233\n",
+        b"0671234567, 0501112233\n",
+        b"380671234567.0\n380501112233.0\n",
     ],
 )
 def test_tables_of_every_kind(content: bytes) -> None:
     assert read_numbers(texts_of_file(content), "UA").numbers == TWO
+
+
+def texts_of_file(content: bytes) -> list[str]:
+    return [text for _, text in entries_of_file(content)]
 
 
 def sheet(*rows: tuple[str, ...], last: str = "") -> bytes:

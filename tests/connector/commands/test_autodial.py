@@ -36,6 +36,7 @@ def test_a_campaign_is_made_steered_and_its_results_are_written(
     assert connector("autodial", "do-not-call", "add", "0501112233", "--reason", "asked us").stdout == "1 added\n"
     made = connector("autodial", "start", "--mediafile", MEDIA, "--numbers", str(numbers), "--name", "Spring")
     assert made.exit_code == 0, made.output
+    assert "left out, line 5: nobody" in made.stderr
     assert "1 to be called, 1 duplicates, 1 not to be called, 1 left out" in made.stderr
     campaign_id = made.stdout.splitlines()[-1]
     assert connector("autodial", "list").stdout == f"{campaign_id}\trunning\t1/2\tSpring\n"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection as SQLConnection
@@ -25,6 +26,9 @@ MOST_AT_ONCE = 50
 """The most calls of a campaign at the same time."""
 DO_NOT_CALL, STOPPED, TOO_LATE = "do_not_call", "stopped", "too_late"
 """Why a number was skipped."""
+ASKED_WITHIN = timedelta(seconds=15)
+"""So long the request that has Evrotel begin with its own list may take."""
+UNCLEAR = "Evrotel gave no clear answer: {said}"
 
 
 class NotNow(ValueError):
@@ -32,7 +36,7 @@ class NotNow(ValueError):
 
 
 class Refused(Exception):
-    """Evrotel has not started its own list; the message says why, for people."""
+    """Evrotel has not started its own list, or has not said so; the message says why, for people."""
 
 
 class OtherCampaign(Exception):
@@ -128,16 +132,43 @@ def _row(connection: Connection, wanted: NewCampaign) -> dict[str, Any]:
 
 
 def _earlier(deployment: Deployment, connection: Connection, wanted: NewCampaign) -> str:
-    query = select(Campaign.id, Campaign.mediafile, Campaign.chnum).where(
-        Campaign.connection_id == connection.id, Campaign.key == wanted.key
-    )
+    row = _answered(deployment, connection, wanted)
     numbers = select(CampaignNumber.number).order_by(CampaignNumber.id)
     with deployment.database.read() as db:
-        row = db.execute(query).one()
         kept = db.execute(numbers.where(CampaignNumber.campaign_id == row.id)).scalars().all()
     if (row.mediafile, row.chnum, set(kept)) != (wanted.mediafile, wanted.chnum, {*wanted.numbers, *wanted.skipped}):
         raise OtherCampaign
+    if row.by_evrotel and row.error:
+        raise Refused(row.error)
     return str(row.id)
+
+
+def _answered(deployment: Deployment, connection: Connection, wanted: NewCampaign) -> Row[Any]:
+    """The campaign of the same key; where Evrotel is just being asked to begin, as soon as it has answered."""
+    give_up = time.monotonic() + ASKED_WITHIN.total_seconds()
+    while True:
+        with deployment.database.read() as db:
+            row = db.execute(_mine(connection).where(Campaign.key == wanted.key)).first()
+        if row is None:
+            raise Refused("Evrotel did not start its list, it said: no")
+        if not (row.by_evrotel and row.status == CampaignStatus.DRAFT) or time.monotonic() > give_up:
+            return row
+        time.sleep(0.2)
+
+
+def end_lost_starts(deployment: Deployment) -> None:
+    """Evrotel may have begun with its own list where the process that asked it is gone."""
+    lost = (
+        Campaign.by_evrotel,
+        Campaign.status == CampaignStatus.DRAFT,
+        Campaign.created_at < now() - 4 * ASKED_WITHIN,
+    )
+    with deployment.database.read() as db:
+        if db.execute(select(Campaign.id).where(*lost)).first() is None:
+            return
+    unclear = {"status": CampaignStatus.RUNNING, "error": UNCLEAR.format(said="nothing")}
+    with deployment.database.write() as db:
+        db.execute(update(Campaign).where(*lost).values(unclear))
 
 
 def _start_evrotels(deployment: Deployment, connection: Connection, wanted: NewCampaign, row: dict[str, Any]) -> str:
@@ -149,17 +180,19 @@ def _start_evrotels(deployment: Deployment, connection: Connection, wanted: NewC
     except IntegrityError:
         return _earlier(deployment, connection, wanted)
     answer = EvrotelClient(deployment.settings, connection).start_autodial(wanted.mediafile, wanted.chnum)
-    mine = Campaign.id == row["id"]
+    mine, unclear = Campaign.id == row["id"], None
     with deployment.database.write() as db:
         if answer.verdict in {Verdict.REFUSED, Verdict.UNREACHABLE, Verdict.TOO_SOON}:
             db.execute(delete(Campaign).where(mine))
         else:
-            unclear = None if answer.verdict is Verdict.ACCEPTED else f"Evrotel gave no clear answer: {answer.text}"
+            unclear = None if answer.verdict is Verdict.ACCEPTED else UNCLEAR.format(said=answer.text)
             db.execute(update(Campaign).where(mine).values(status=CampaignStatus.RUNNING, error=unclear))
     if answer.verdict is Verdict.UNREACHABLE:
         raise Refused("Evrotel could not be reached: try again later")
     if answer.verdict in {Verdict.REFUSED, Verdict.TOO_SOON}:
         raise Refused(f"Evrotel did not start its list, it said: {answer.text[:100]}")
+    if unclear:  # the campaign stays, with this: Evrotel may be calling
+        raise Refused(unclear)
     return str(row["id"])
 
 

@@ -14,6 +14,7 @@ from datetime import timedelta
 from apscheduler.executors.pool import ThreadPoolExecutor as ClockThreads
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from connector.autodial.campaigns import end_lost_starts
 from connector.autodial.finding_out import FindingOut, end_lost_tests
 from connector.autodial.playing import Players
 from connector.callback.progress import work_callbacks
@@ -108,6 +109,7 @@ class Worker:
             (self._players.feed, 1),
             (self._finding_out.tick, 2),
             (lambda: end_lost_tests(deployment), 15),
+            (lambda: end_lost_starts(deployment), 15),
             (lambda: redeem_offers(deployment), 1),
             (self._sign_ins.sign_in_all, 2),
             (lambda: refresh_all(deployment), 5),

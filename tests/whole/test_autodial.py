@@ -183,6 +183,14 @@ def test_evrotels_own_list_is_started_once(evrotel_apps: WebApps, program: Progr
     started = [each.content for each in evrotel_apps.requests if each.path == "/autodial/"]
     assert started == [{"billcode": "20558", "mediafile": MEDIA, "chnum": 5}]
     assert program.steer(first.json()["id"], "stop").status_code == 409
+    evrotel_apps.fails = True
+    key = {"Idempotency-Key": "tuesday"}
+    for _ in range(2):
+        unclear = program.start(chnum=5, headers=key)
+        assert (unclear.status_code, "no clear answer: 500" in unclear.json()["detail"]) == (502, True)
+    evrotel_apps.fails = False
+    listed = requests.get(f"{program.url}/campaigns", headers=program.headers, timeout=10).json()["items"]
+    assert [each["error"] is None for each in listed] == [False, True]
 
 
 def test_an_account_that_does_not_answer_makes_the_campaign_wait(

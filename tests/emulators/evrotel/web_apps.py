@@ -53,6 +53,7 @@ class WebApps:
     billcode: str = "20558"
     accepted: str = "ok"
     refuse: bool = False
+    fails: bool = False
     repeat_seconds: float = 0.0
     answer_seconds: float = 0.0
     requests: list[AppRequest] = field(default_factory=list)
@@ -117,6 +118,8 @@ class WebApps:
         authorization = str(request.headers.get("Authorization", ""))
         self.requests.append(AppRequest(request.path, authorization, content))
         time.sleep(self.answer_seconds)
+        if self.fails:
+            return Response(b"Internal Server Error", 500)
         if request.path == "/autodialapi/call_worker_api.php":
             return _text(self._dial(content))
         if self.token not in authorization:

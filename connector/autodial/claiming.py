@@ -43,7 +43,8 @@ LASTS_AT_MOST = timedelta(minutes=6)
 
 @dataclass(frozen=True, kw_only=True)
 class Try:
-    """A number to be called now, once; its call is there already. `number_id` is None for a campaign's test call."""
+    """A number to be called now, once; its call is there already. `number_id` is None for a campaign's test call,
+    `message` is how long the file plays where that is known."""
 
     connection: Connection
     campaign_id: str
@@ -51,6 +52,7 @@ class Try:
     call_id: str
     number: str
     mediafile: str
+    message: timedelta | None
 
 
 def claim_next(db: SQLConnection, connection: Connection, campaign_id: str, at: datetime) -> Try | None:
@@ -69,7 +71,8 @@ def claim_next(db: SQLConnection, connection: Connection, campaign_id: str, at: 
         return None
     tries = number.tries + 1
     call_id = _place(db, connection, campaign, at, number)
-    busy_until = at + _length(db, connection, campaign.mediafile)
+    message = _message(db, connection, campaign.mediafile)
+    busy_until = at + RINGS + (UNKNOWN_LENGTH if message is None else message)
     values = {"call_id": call_id, "tries": tries, "busy_until": busy_until, "leased_until": at + LEASE, "billsec": None}
     _set(db, number.id, at, state=CampaignNumberState.CALLING, **values)
     if campaign.pause_seconds:
@@ -82,6 +85,7 @@ def claim_next(db: SQLConnection, connection: Connection, campaign_id: str, at: 
         call_id=call_id,
         number=number.number,
         mediafile=campaign.mediafile,
+        message=message,
     )
 
 
@@ -104,6 +108,7 @@ def _claim_test(db: SQLConnection, connection: Connection, campaign: Any, at: da
         call_id=call_id,
         number=campaign.test_number,
         mediafile=campaign.mediafile,
+        message=_message(db, connection, campaign.mediafile),
     )
 
 
@@ -186,8 +191,7 @@ def _set(db: SQLConnection, number_id: int, at: datetime, **values: Any) -> None
     db.execute(update(CampaignNumber).where(CampaignNumber.id == number_id).values(updated_at=at, **values))
 
 
-def _length(db: SQLConnection, connection: Connection, mediafile: str) -> timedelta:
-    """How long a call may last where nobody is left to say more."""
+def _message(db: SQLConnection, connection: Connection, mediafile: str) -> timedelta | None:
     query = select(Media.milliseconds).where(Media.connection_id == connection.id, Media.mediafile == mediafile)
     milliseconds = db.execute(query.limit(1)).scalar_one_or_none()
-    return RINGS + (UNKNOWN_LENGTH if milliseconds is None else timedelta(milliseconds=milliseconds))
+    return None if milliseconds is None else timedelta(milliseconds=milliseconds)

@@ -118,7 +118,7 @@ class Players:
     def _play(self, tried: Try) -> None:
         try:
             client = EvrotelClient(self._deployment.settings, tried.connection)
-            self._settle(tried, client.play(tried.mediafile, tried.number))
+            self._settle(tried, client.play(tried.mediafile, tried.number, tried.message))
         finally:
             with self._counting:
                 self._going_on.pop(tried.call_id, None)

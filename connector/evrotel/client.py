@@ -13,7 +13,7 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -30,8 +30,8 @@ logger = logging.getLogger(__name__)
 CONNECT_SECONDS, CALL_SECONDS = 3.0, 10.0
 MEDIA_SECONDS, RECORDS_SECONDS = 60.0, 30.0
 """Evrotel fetches an audio file while we wait; a day's records can be long."""
-PLAY_SECONDS = 150.0
-"""The call that plays a message answers when it is over."""
+PLAY_SECONDS, SHORT_MESSAGE = 150.0, 60.0
+"""The call that plays a message answers when it is over: a minute of ringing, one of the message, what is over that."""
 LONGEST_ANSWER, SHOWN = 65536, 300
 LONGEST_RECORDS = 64 * 1024 * 1024
 _NO = re.compile(r"[\s\"']*(?:bad|access denied|error|fail|forbidden|invalid|unknown|wrong)", re.IGNORECASE)
@@ -127,10 +127,11 @@ class EvrotelClient:
             return MediaAnswer(verdict=Verdict.REFUSED, text=answer.text)
         return MediaAnswer(verdict=Verdict.ACCEPTED, text=answer.text, mediafile=saved["name"])
 
-    def play(self, mediafile: str, number: str) -> DialAnswer:
-        """Calls one client and plays a file that Evrotel has; answers when that is over."""
+    def play(self, mediafile: str, number: str, message: timedelta | None = None) -> DialAnswer:
+        """Calls one client and plays a file that Evrotel has, of the length `message`; answers when that is over."""
+        longer = 0.0 if message is None else max(message.total_seconds() - SHORT_MESSAGE, 0.0)
         content = {"billcode": self._billcode, "mediafile": mediafile, "nm": dialled_number(number)}
-        answer, _ = self._send("POST", self._settings.evrotel_dial_url, PLAY_SECONDS, data=content)
+        answer, _ = self._send("POST", self._settings.evrotel_dial_url, PLAY_SECONDS + longer, data=content)
         if answer.verdict is Verdict.REFUSED and answer.text.startswith(DOORS_SHUT):
             return replace(answer, verdict=Verdict.UNREACHABLE)
         if answer.verdict is not Verdict.ACCEPTED:

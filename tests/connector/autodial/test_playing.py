@@ -32,7 +32,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def test_where_it_is_too_soon_for_several_all_wait(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
-    def play(_: EvrotelClient, __: str, number: str) -> DialAnswer:
+    def play(_: EvrotelClient, __: str, number: str, ___: object) -> DialAnswer:
         asked.append(number)
         return DialAnswer(verdict=Verdict.TOO_SOON, text="TimeLimit 60 sec !", wait_seconds=60)
 
@@ -57,3 +57,17 @@ def test_a_shut_door_is_no_try(deployment: Deployment, monkeypatch: pytest.Monke
         said = DialAnswer(verdict=Verdict.REFUSED, text=f"{status} no"), b""
         monkeypatch.setattr(EvrotelClient, "_send", lambda *_, said=said, **__: said)
         assert EvrotelClient(deployment.settings, shop).play("x.wav", LISTED[0]).verdict is verdict
+
+
+def test_a_long_message_is_waited_for(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+
+    def send(*given: Any, **_: object) -> tuple[DialAnswer, bytes]:
+        waits.append(given[3])
+        return DialAnswer(verdict=Verdict.ACCEPTED, text="ANSWER"), b""
+
+    monkeypatch.setattr(EvrotelClient, "_send", send)
+    client = EvrotelClient(deployment.settings, add_connection(deployment, evrotel_billcode="20558"))
+    for message in (None, timedelta(seconds=20), timedelta(seconds=120)):
+        client.play("x.wav", LISTED[0], message)
+    assert waits == [150, 150, 210]

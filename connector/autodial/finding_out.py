@@ -62,15 +62,16 @@ class _Unknown:
             _unattended(now()),
         )
 
-    def may_be(self, record: CallRecord) -> bool:
-        """Whether the record may be this try's. Records tell whole seconds, and the try before has one of its own."""
-        if record.direction is not Direction.OUTGOING or record.parties.client_number != self.number:
-            return False
-        earliest = self.asked_at - APART
-        if self.asked_before is not None:
-            between = self.asked_before + (self.asked_at - self.asked_before) / 2
-            earliest = max(earliest, between - HALF_A_SECOND)
-        return earliest <= record.started_at <= self.asked_at + APART
+    def is_near(self, record: CallRecord) -> bool:
+        """Whether the record is of a call to this number about then."""
+        to_it = record.direction is Direction.OUTGOING and record.parties.client_number == self.number
+        return to_it and abs(record.started_at - self.asked_at) <= APART
+
+    def is_nearest(self, record: CallRecord) -> bool:
+        """Whether it is not rather the record of the try before. Records tell whole seconds."""
+        if self.asked_before is None:
+            return True
+        return record.started_at >= self.asked_before + (self.asked_at - self.asked_before) / 2 - HALF_A_SECOND
 
 
 class FindingOut:
@@ -272,12 +273,12 @@ class FindingOut:
 
 
 def _by_records(each: _Unknown, records: Sequence[CallRecord]) -> tuple[Outcome | None, int | None]:
-    """What the records say of a try, None where they know of no such call. Who was answered is not called again."""
-    found = [record for record in records if each.may_be(record)]
-    if not found:
-        return None, None
-    record = next((record for record in found if record.disposition is Disposition.ANSWERED), found[-1])
-    return Outcome(record.disposition), record.billsec
+    """What the records say of a try, None where they know of no such call. Who was answered is not called again,
+    whichever try that was: Evrotel's clock may be some seconds off."""
+    near = [record for record in records if each.is_near(record)]
+    answered = (record for record in near if record.disposition is Disposition.ANSWERED)
+    record = next(answered, None) or next(filter(each.is_nearest, reversed(near)), None)
+    return (None, None) if record is None else (Outcome(record.disposition), record.billsec)
 
 
 def _unattended(at: datetime) -> ColumnElement[bool]:

@@ -136,7 +136,7 @@ def test_the_record_of_the_try_before_is_not_this_trys(campaign: Campaign) -> No
     campaign.set(leased_until=None)
     campaign.find_out()
     assert campaign.number() == ("calling", "busy", 2)
-    campaign.keep_record(FIRST, begun, "ANSWERED")
+    campaign.keep_record(FIRST, begun - timedelta(seconds=18), "ANSWERED")  # Evrotel's clock is that far behind
     campaign.find_out()
     assert campaign.number() == ("done", "answered", 2)
 

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import phonenumbers
 from phonenumbers.timezone import time_zones_for_number
 
-_SPAN = re.compile(r"(?P<begin>\d\d:\d\d)\s*-\s*(?P<end>\d\d:\d\d)")
+_SPAN = re.compile(r"(?P<begin>\d\d?:\d\d)\s*[-\u2013]\s*(?P<end>\d\d?:\d\d)")
 LONGEST_LOOK = timedelta(days=400)
 
 Span = tuple[time, time]
@@ -23,13 +23,18 @@ def parse_quiet_hours(text: str | None) -> tuple[Span, ...]:
     for part in filter(None, (piece.strip() for piece in (text or "").split(";"))):
         found = _SPAN.fullmatch(part)
         try:
-            span = tuple(time.fromisoformat(found[name]) for name in ("begin", "end")) if found else None
+            span = tuple(_clock(found[name]) for name in ("begin", "end")) if found else None
         except ValueError:
             span = None
         if span is None or span[0] == span[1]:
             raise ValueError("quiet hours should be as 20:00-09:00, several with ; between")
         spans.append((span[0], span[1]))
     return tuple(spans)
+
+
+def _clock(text: str) -> time:
+    """As people write it: 9:00, and 24:00 for midnight."""
+    return time.fromisoformat("00:00" if text == "24:00" else text.zfill(5))
 
 
 def parse_holidays(texts: Sequence[str]) -> tuple[date, ...]:

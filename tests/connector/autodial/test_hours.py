@@ -82,6 +82,8 @@ def test_what_is_no_span_says_what_there_should_be(text: str) -> None:
 
 
 def test_no_quiet_hours_and_dates() -> None:
+    assert parse_quiet_hours("20:00\u20139:00") == NIGHT
+    assert parse_quiet_hours("20:00-24:00") == parse_quiet_hours("20:00-00:00")
     assert parse_quiet_hours(None) == parse_quiet_hours(" ; ") == ()
     assert parse_holidays(["2026-12-25", " 2026-01-01 ", ""]) == (date(2026, 1, 1), date(2026, 12, 25))
     with pytest.raises(ValueError, match="2026-12-25"):

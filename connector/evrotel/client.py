@@ -148,12 +148,18 @@ class EvrotelClient:
         if answer.verdict is not Verdict.ACCEPTED:
             return RecordsAnswer(verdict=answer.verdict, text=answer.text)
         try:
-            rows = json.loads(body)["calls"]
+            # One name in another encoding, or one number of thousands of digits, does not cost the whole day.
+            rows = json.loads(body.decode(json.detect_encoding(body), "replace"), parse_int=_whole_number)["calls"]
         except (ValueError, LookupError, TypeError, RecursionError):
             rows = None
         if not isinstance(rows, list):
             return RecordsAnswer(verdict=Verdict.REFUSED, text=answer.text)
         return RecordsAnswer(verdict=Verdict.ACCEPTED, rows=rows)
+
+    def _without_token(self, text: str) -> str:
+        """An answer may repeat what it was asked with; it is shown to people and kept in the log."""
+        token = self._headers["Authorization"]
+        return text.replace(token, "***") if token else text
 
     def _app(self, path: str) -> str:
         return f"{self._settings.evrotel_api_url.rstrip('/')}/{path}"
@@ -206,12 +212,20 @@ class EvrotelClient:
         except (requests.RequestException, BodyTooLarge, DeadlinePassed) as error:
             verdict = Verdict.UNREACHABLE if _not_sent(error) else Verdict.UNCLEAR
             return DialAnswer(verdict=verdict, text=type(error).__name__), b""
-        text = _one_line(body[:LONGEST_ANSWER]).replace(self._headers["Authorization"] or "\n", "***")
+        text = self._without_token(_one_line(body[:LONGEST_ANSWER]))
         if response.status_code >= 500:  # a proxy's, perhaps, after Evrotel has taken the request
             return DialAnswer(verdict=Verdict.UNCLEAR, text=f"{response.status_code} {text}"[:SHOWN]), body
         if response.status_code >= 300:
             return DialAnswer(verdict=Verdict.REFUSED, text=f"{response.status_code} {text}"[:SHOWN]), body
         return DialAnswer(verdict=Verdict.ACCEPTED, text=text[:SHOWN]), body
+
+
+def _whole_number(digits: str) -> int | float:
+    """A number of JSON; one with more digits than Python reads is infinite, which is no value of a record's."""
+    try:
+        return int(digits)
+    except ValueError:
+        return float("inf")
 
 
 def _shown(content: Any) -> Any:

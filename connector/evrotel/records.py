@@ -21,6 +21,7 @@ from crm_adapters.events import Direction, Disposition
 LONGEST_KEY = 64
 TRUSTED_WITHIN = timedelta(hours=26)
 """So far may the Unix seconds be from the wall time, whose zone may be set wrong, to be believed."""
+_UNKNOWN_LETTER = "\N{REPLACEMENT CHARACTER}"
 _UNIX = re.compile(r"(\d{9,11})(\.\d+)?")
 
 
@@ -29,12 +30,14 @@ class CallRecord:
     """One phone call by the records, all its legs. Times are aware UTC, `billsec` seconds of talk.
 
     `key` is its `linkedid` (or what stands for it). `number_a`, `number_b` and `date` are the first leg's texts, as an
-    event would have them.
+    event would have them. `legs` has who is who in each leg: its event may have named the phone that rang first, or
+    the one that the call was taken from.
     """
 
     key: str
     direction: Direction
     parties: Parties
+    legs: Sequence[Parties] = ()
     number_a: str
     number_b: str
     date: str | None
@@ -91,14 +94,19 @@ def call_records(
 
 
 def _call(legs: list[_Leg], region: str) -> CallRecord:
-    """Legs to a call: it begins with the first, and is what the answered leg (of several the longest) says."""
+    """Legs to a call: it begins with the first, and is what the answered leg (of several the longest) says.
+
+    Where nobody answered it is what the leg says that was tried last.
+    """
     legs.sort(key=lambda leg: (leg.started_at, leg.unique))
     first = legs[0]
-    main = max(legs, key=lambda leg: (leg.disposition is Disposition.ANSWERED, leg.billsec))
+    main = max(reversed(legs), key=lambda leg: (leg.disposition is Disposition.ANSWERED, leg.billsec))
+    who = _parties(first, main, legs, region)
     return CallRecord(
         key=first.key,
         direction=first.direction,
-        parties=_parties(first, main, legs, region),
+        parties=who,
+        legs=_places(first, who, legs, region),
         number_a=first.number_a,
         number_b=first.number_b,
         date=first.date,
@@ -122,6 +130,14 @@ def _parties(first: _Leg, main: _Leg, legs: Sequence[_Leg], region: str) -> Part
         line=next(filter(None, lines), None),
         extension=next((each.extension for each in said if each.extension), None),
     )
+
+
+def _places(first: _Leg, who: Parties, legs: Sequence[_Leg], region: str) -> list[Parties]:
+    """Who is who in each leg that goes the call's way, with the call's own client."""
+    same_way = [leg for leg in legs if leg.direction is first.direction]
+    said = [parties(leg.direction, leg.number_a, leg.number_b, region) for leg in same_way]
+    places = {(who.line if each.line is None else each.line, each.extension) for each in said}
+    return [Parties(client_number=who.client_number, line=line, extension=extension) for line, extension in places]
 
 
 def _leg(row: Any, zone: ZoneInfo, at: datetime) -> _Leg:
@@ -153,14 +169,14 @@ def _leg(row: Any, zone: ZoneInfo, at: datetime) -> _Leg:
         duration=_seconds(row, "duration"),
         disposition=read_disposition(word, billsec),
         billsec=billsec,
-        recfile=_text(row, "recfile", MAX_RECFILE),
+        recfile=_readable(row, "recfile", MAX_RECFILE),
     )
 
 
 def _keys(row: Mapping[str, Any]) -> tuple[str, str]:
     """What the call is known by, and what this leg of it is known by."""
-    linked, unique = _text(row, "linkedid", LONGEST_KEY), _text(row, "uniqueid", LONGEST_KEY)
-    number = _text(row, "id", LONGEST_KEY)
+    linked, unique = _readable(row, "linkedid", LONGEST_KEY), _readable(row, "uniqueid", LONGEST_KEY)
+    number = _readable(row, "id", LONGEST_KEY)
     row_key = f"id {number}" if number else None
     key = linked or unique or row_key
     if key is None:
@@ -171,7 +187,7 @@ def _keys(row: Mapping[str, Any]) -> tuple[str, str]:
 def _start(row: Mapping[str, Any], date: str | None, zone: ZoneInfo, at: datetime) -> datetime:
     wall = event_time(date, zone, at) if wall_time(date) else None
     for name in ("uniqueid", "linkedid"):
-        found = _UNIX.fullmatch(_text(row, name, LONGEST_KEY) or "")
+        found = _UNIX.fullmatch(_readable(row, name, LONGEST_KEY) or "")
         moment = datetime.fromtimestamp(int(found[1]), UTC) if found else None
         if moment and abs(moment - (wall or moment)) <= TRUSTED_WITHIN and moment <= at + TRUSTED_WITHIN:
             return moment
@@ -190,6 +206,14 @@ def _seconds(row: Mapping[str, Any], name: str) -> int:
     return int(found[1])
 
 
+def _readable(row: Mapping[str, Any], name: str, longest: int) -> str | None:
+    """A value that a call can do without: one that can't be read counts as missing."""
+    try:
+        return _text(row, name, longest)
+    except _Lacking:
+        return None
+
+
 def _text(row: Mapping[str, Any], name: str, longest: int) -> str | None:
     """A value as stripped text, None where there is none (null, "NULL" and "" too)."""
     value = row.get(name)
@@ -202,7 +226,7 @@ def _text(row: Mapping[str, Any], name: str, longest: int) -> str | None:
     text = str(value).strip()
     if text.casefold() in {"", "null"}:
         return None
-    if len(text) > longest or not text.isprintable():
+    if len(text) > longest or not text.isprintable() or _UNKNOWN_LETTER in text:
         raise _Lacking(f"its {name} can't be read")
     return text
 

@@ -3,6 +3,7 @@ twice."""
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -17,7 +18,7 @@ from connector.reconciliation.schedule import last, reconcile_due
 from tests.emulators.bitrix24 import Bitrix24
 from tests.emulators.evrotel import Recordings, WebApps
 from tests.running import Installation, wait_for
-from tests.served import Served
+from tests.served import TOKEN, Served
 
 KYIV = ZoneInfo("Europe/Kyiv")
 CLIENT, LINE = "0987858227", "0442223344"
@@ -117,6 +118,18 @@ def test_events_that_come_after_the_record_make_no_second_call(
             evrotel.end(None, numberA=CLIENT, numberB=LINE, billsec="40", recfile="NULL", **date)
     assert len(calls(served)) == 1
     assert (len(portal.calls), portal.calls[0].finishes_accepted) == (1, 1)
+
+
+def test_odd_bytes_cost_a_row_and_the_token_is_not_shown(served: Served, evrotel_apps: WebApps) -> None:
+    begun = ago(30)
+    rows = [add(evrotel_apps, begun, clid="Ігор"), add(evrotel_apps, begun, numberA="Ігор", linkedid="2"), {"id": 9}]
+    text = json.dumps({"calls": rows}, ensure_ascii=False).replace(": 9}", f": {'9' * 5000}}}")
+    evrotel_apps.records_body = text.encode("cp1251")
+    found = compared(served, begun)
+    assert (found.logged, [row.why for row in found.skipped[:1]]) == (1, ["its numberA can't be read"])
+    evrotel_apps.records_body = f"wrong: {TOKEN}".encode()
+    with pytest.raises(NoRecords, match=r"no call records: wrong: \*\*\*$"):
+        compared(served, begun)
 
 
 def test_the_clients_next_call_is_another_one(served: Served, evrotel_apps: WebApps) -> None:

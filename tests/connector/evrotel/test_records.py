@@ -86,6 +86,25 @@ def test_a_row_that_lacks_what_is_needed_says_so(changes: dict[str, Any], why: s
     assert why in skipped
 
 
+@pytest.mark.parametrize("odd", [["x"], "\x00", "a\ud800", "x" * 5000, float("nan")])
+def test_a_recording_or_an_id_that_cannot_be_read_costs_no_call(odd: Any) -> None:
+    [call], skipped = read(record_row(0) | {"recfile": odd, "uniqueid": odd, "id": odd})
+    assert (call.recfile, call.key, skipped) == (None, "1545721383.0", [])
+    [call], skipped = read(record_row(0) | {"linkedid": odd, "uniqueid": odd})
+    assert (call.key, call.started_at, skipped) == ("id 1000", datetime(2018, 12, 25, 7, 3, 3, tzinfo=UTC), [])
+
+
+def test_a_call_that_nobody_took_is_of_the_phone_that_rang_last() -> None:
+    first = record_row(0) | {
+        "direction": "i", "numberA": "0671112233", "numberB": "101", "disposition": "NO ANSWER", "billsec": 0,
+        "did": "0442223344",
+    }  # fmt: skip
+    last = first | {"id": 1001, "uniqueid": "1545721390.1", "numberB": "102"}
+    [call], _ = read(last, first)
+    assert call.parties.extension == "102"
+    assert {(leg.line, leg.extension) for leg in call.legs} == {("+380442223344", "101"), ("+380442223344", "102")}
+
+
 def test_a_withheld_number_and_missing_others_are_no_lack() -> None:
     row = record_row(0) | {"direction": "i", "numberA": "anonymous", "numberB": "0442223344"}
     [call], _ = read(

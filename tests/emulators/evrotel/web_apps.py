@@ -70,6 +70,7 @@ class WebApps:
     playing: int = 0
     most_playing: int = 0
     knows_records: bool = True
+    records_body: bytes | None = None
     _dialled: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -127,6 +128,8 @@ class WebApps:
             return Response(b"Access denied", 403)
         statistics = re.fullmatch(rf"/statusers/stat_{self.billcode}(_auto)?\.php", request.path)
         if statistics and request.verb == "GET" and self.knows_records:
+            if self.records_body is not None:
+                return Response(self.records_body)
             return self._statistics(content, auto=bool(statistics[1]))
         apps = {"/webapp/": self._call, "/autodial/media/": self._upload, "/autodial/": self._autodial}
         if request.path not in apps or request.verb != "POST":

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from connector.calls.numbers import Parties, parties
@@ -76,6 +77,28 @@ def match_end(end: EndedCall, candidates: Sequence[OpenCall]) -> OpenCall | None
         if (said := end.parties.get(call.direction)) and same_parties(said, call.parties) and _in_time(end, call)
     ]
     return max(fitting, key=lambda call: _preference(end, call), default=None)
+
+
+def same_recording(one: str | None, other: str | None) -> bool:
+    """Whether two texts name one recording, be it as a file, a path or an address."""
+    return bool(one and other) and _path(one) == _path(other)
+
+
+def _path(recfile: str | None) -> str:
+    path = urlsplit(recfile or "").path
+    for prefix in ("/var/www/html", "/var/www"):
+        path = path.removeprefix(prefix)
+    return path.lstrip("/")
+
+
+def same_client(said: Parties, known: Parties) -> bool:
+    """Whether two events speak of one client's call, also where it went on from one extension to another.
+
+    A withheld number is no client's: then the extensions count too.
+    """
+    if said.client_number is None:
+        return same_parties(said, known)
+    return same_parties(replace(said, extension=None), replace(known, extension=None))
 
 
 def same_parties(said: Parties, known: Parties) -> bool:

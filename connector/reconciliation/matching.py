@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from urllib.parse import urlsplit
 
-from connector.calls.matching import CLOCK_TOLERANCE, same_parties
+from connector.calls.matching import ARRIVAL_TOLERANCE, CLOCK_TOLERANCE, same_parties, same_recording
 from connector.calls.numbers import Parties
 from connector.evrotel.records import CallRecord
 from crm_adapters.events import Direction
@@ -62,17 +61,18 @@ record's key, the call's ID."""
 
 
 def _pair(record: CallRecord, call: OurCall) -> Pair | None:
-    same_recording = bool(record.recfile and call.recfile) and _path(record.recfile) == _path(call.recfile)
+    recorded_alike = same_recording(record.recfile, call.recfile)
     apart = _apart(record, call)
-    if not same_recording and (apart is None or not _may_be(record, call)):
+    if not recorded_alike and (apart is None or not _may_be(record, call)):
         return None
     seconds = apart.total_seconds() if apart is not None else 0.0
     starts = abs(record.started_at - call.started_at).total_seconds()
-    return (not same_recording, seconds, starts, f"{record.key} {call.id}"), record.key, call.id
+    return (not recorded_alike, seconds, starts, f"{record.key} {call.id}"), record.key, call.id
 
 
 def _may_be(record: CallRecord, call: OurCall) -> bool:
-    return record.direction is call.direction and same_parties(record.parties, call.parties)
+    places = (record.parties, *record.legs)
+    return record.direction is call.direction and any(same_parties(place, call.parties) for place in places)
 
 
 def _apart(record: CallRecord, call: OurCall) -> timedelta | None:
@@ -80,6 +80,8 @@ def _apart(record: CallRecord, call: OurCall) -> timedelta | None:
     after = record.started_at - call.started_at
     if call.expected:
         return after if -CLOCK_TOLERANCE <= after <= UNTIL_IT_RINGS + CLOCK_TOLERANCE else None
+    if _one_after_the_other(record, call):
+        return None
     # A call that is known from its end alone has a guessed start; where the zone is set wrong only arrivals are right.
     ours = [(record.started_at, call.started_at), (record.started_at, call.arrived_at)]
     if call.ended_at:
@@ -88,9 +90,15 @@ def _apart(record: CallRecord, call: OurCall) -> timedelta | None:
     return nearest if nearest <= CLOCK_TOLERANCE else None
 
 
-def _path(recfile: str | None) -> str:
-    """A recording's path, whether it is given as a file, a path or an address."""
-    path = urlsplit(recfile or "").path
-    for prefix in ("/var/www/html", "/var/www"):
-        path = path.removeprefix(prefix)
-    return path.lstrip("/")
+def _one_after_the_other(record: CallRecord, call: OurCall) -> bool:
+    """Whether one was over when the other began: a client who was missed tries again at once.
+
+    Without a date of the PBX's nobody knows: its clock and ours may be apart.
+    """
+    if call.started_at == call.arrived_at:
+        return False
+    begun = min(call.started_at, call.arrived_at)  # the date is wrong where the zone is set wrong
+    over = max(call.ended_at, call.arrived_at) if call.ended_at else None
+    return begun > record.ended_at + ARRIVAL_TOLERANCE or (
+        over is not None and record.started_at > over + ARRIVAL_TOLERANCE
+    )

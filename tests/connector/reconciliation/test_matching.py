@@ -57,8 +57,23 @@ def test_the_nearest_in_time_is_the_same_call() -> None:
 
 
 def test_what_was_matched_before_stays_so() -> None:
-    calls = [call("first", key="b"), call("second", 60)]
+    calls = [call("first", key="b"), call("second", 20)]
     assert match_records([record("a"), record("b", 61)], calls) == {"b": "first", "a": "second"}
+
+
+def test_the_clients_next_try_is_not_the_record_of_the_one_before() -> None:
+    going_on = call("next", 40, ended_at=None)
+    assert match_records([record("a")], [going_on]) == {}
+    assert match_records([record("a"), record("b", 41)], [going_on]) == {"b": "next"}
+    assert match_records([record("b", 41)], [call("before")]) == {}
+    undated = call("undated", 40, started_at=NOON + timedelta(seconds=41))  # its clock may be wrong
+    assert match_records([record("a")], [undated]) == {"a": "undated"}
+
+
+def test_a_call_that_went_on_to_another_extension_is_the_one_that_either_names() -> None:
+    legs = [Parties(client_number="+380671112233", line=None, extension=number) for number in ("101", "102")]
+    assert match_records([record("a", parties=legs[1], legs=legs)], [call("first")]) == {"a": "first"}
+    assert match_records([record("a", parties=legs[1], legs=legs[1:])], [call("first")]) == {}
 
 
 def test_the_same_recording_is_the_same_call_however_it_is_written() -> None:

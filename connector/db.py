@@ -18,7 +18,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Connection, Engine, Executable, create_engine, event, make_url, select, text
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Executable,
+    Integer,
+    cast,
+    create_engine,
+    event,
+    func,
+    make_url,
+    select,
+    text,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -90,6 +102,18 @@ class Database:
 _NOTIFY: Executable = text(f"NOTIFY {DELIVERIES_CHANNEL}")
 
 
+def wait_for_turn(connection: Connection, connection_id: int) -> None:
+    """Keeps those that write calls of one connection past their own events apart: until this transaction ends no other
+    that waits for this turn goes on. On SQLite one writes at a time anyway."""
+    if connection.dialect.name == "postgresql":
+        key = func.pg_advisory_xact_lock(cast(_TURNS_OF_CALLS, Integer), cast(connection_id, Integer))
+        connection.execute(select(key))
+
+
+_TURNS_OF_CALLS = 1
+"""The first half of such a lock's key: others may lock other things by a connection's ID."""
+
+
 def insert_or_ignore(connection: Connection, model: type[DeclarativeBase], keys: Sequence[str]) -> Any:
     """An INSERT that leaves out rows whose `keys` are there already; add `.returning(...)` to learn which went in."""
     dialect: Any = sqlite if connection.dialect.name == "sqlite" else postgresql
@@ -159,7 +183,7 @@ class GroupCommit(Generic[Item, Result]):
         try:
             self._commit(group)
         except Exception as error:  # noqa: BLE001 - carried to the threads that brought the items and raised there
-            met = _met_another(error)
+            met = met_another(error)
             if len(group) > 1 and (met or not isinstance(error, Unavailable)):
                 for entry in group:
                     self._try([entry])
@@ -177,7 +201,7 @@ class GroupCommit(Generic[Item, Result]):
             entry.finished = True
 
 
-def _met_another(error: Exception) -> bool:
+def met_another(error: Exception) -> bool:
     """Whether the transaction only met another one: nothing of it is kept; tried again it sees the other's rows."""
     return getattr(getattr(error, "orig", None), "sqlstate", None) in _CONFLICTS
 

@@ -10,14 +10,23 @@ from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy import Connection as SQLConnection
 
 from connector.calls.arrivals import Arrival, keep_event, new_call_id
-from connector.calls.awaiting import RECORDED_APART, RECORDED_LATELY
+from connector.calls.awaiting import RECORDED_APART, RECORDED_LATELY, SAME_MOMENT
 from connector.calls.keys import end_key, start_key
 from connector.calls.kinds import call_kind, call_note, is_employee
-from connector.calls.matching import MATCHING_WINDOW, EndedCall, OpenCall, ended_call, match_end, same_parties
+from connector.calls.matching import (
+    MATCHING_WINDOW,
+    EndedCall,
+    OpenCall,
+    ended_call,
+    match_end,
+    same_client,
+    same_parties,
+    same_recording,
+)
 from connector.calls.numbers import Parties, is_extension, parties
 from connector.calls.plans import EndedRow, plan, plan_recording
 from connector.connections.store import Connection
-from connector.db import insert_or_ignore
+from connector.db import insert_or_ignore, wait_for_turn
 from connector.evrotel.parser import EndEvent
 from connector.models import Call, CallState, Dial, DialState
 from crm_adapters.events import CallKind, Direction
@@ -194,29 +203,42 @@ def _recorded(db: SQLConnection, item: NewEnd) -> Any:
     """A call that was logged or ended from the call records before its own end came."""
     if not (item.event.number_a or item.event.number_b):
         return None
-    query = select(*_CALL, Call.ended_at).where(
+    wait_for_turn(db, item.connection.id)  # or the records write the same call at this moment
+    query = select(*_CALL, Call.ended_at, Call.disposition, Call.billsec).where(
         Call.connection_id == item.connection.id,
         Call.state == CallState.ENDED,
         Call.linkedid.is_not(None),
         Call.end_key.is_(None),
         Call.direction.in_(list(item.said.parties)),
         or_(*(_same_client(who) for who in item.said.parties.values())),
-        Call.disposition == item.event.disposition,
-        Call.billsec.between(item.event.billsec - SAME_TALK, item.event.billsec + SAME_TALK),
         Call.created_at >= item.arrival.at - RECORDED_LATELY,
     )
-    fitting = [(apart, row) for row in db.execute(query) if (apart := _apart_from(item, row)) <= RECORDED_APART]
+    fitting = [(apart, row) for row in db.execute(query) if (apart := _apart_from(item, row)) is not None]
     return min(fitting, key=lambda pair: pair[0])[1] if fitting else None
 
 
-def _apart_from(item: NewEnd, row: Any) -> timedelta:
-    """How far the end is from a recorded call; for ever where they speak of different people of ours."""
+def _apart_from(item: NewEnd, row: Any) -> tuple[bool, timedelta] | None:
+    """How far the end is from a recorded call, those first whose words are the same; None where it is another's.
+
+    Where the end's date or its recording says which call it is, the words may differ: of a call that went on from one
+    extension to another the records name one talk of several.
+    """
+    said = _parties(item, Direction(row.direction))
     known = Parties(client_number=row.client_number, line=row.line, extension=row.extension)
-    if not same_parties(_parties(item, Direction(row.direction)), known):
-        return timedelta.max
     moments = [item.arrival.at, *([item.said.ended_at] if item.said.ended_at else [])]
-    known_at: tuple[datetime, datetime] = (row.started_at, row.ended_at)
-    return min(abs(moment - there) for moment in moments for there in known_at)
+    apart = min(_nearest(moment, row) for moment in moments)
+    same_words = row.disposition == item.event.disposition and abs(row.billsec - item.event.billsec) <= SAME_TALK
+    if same_words and apart <= RECORDED_APART and same_parties(said, known):
+        return False, apart
+    dated = item.said.ended_at is not None and _nearest(item.said.ended_at, row) <= SAME_MOMENT
+    if same_recording(item.event.recfile, row.recfile) or (dated and same_client(said, known)):
+        return True, apart
+    return None
+
+
+def _nearest(moment: datetime, row: Any) -> timedelta:
+    known: tuple[datetime, datetime] = (row.started_at, row.ended_at)
+    return min(abs(moment - there) for there in known)
 
 
 def _open_call(row: Any) -> OpenCall:

@@ -83,9 +83,13 @@ class Intake:
 
     def _write_ends(self, db: SQLConnection, items: Sequence[NewEnd]) -> list[str]:
         # One order for all processes, so that groups with a call in common wait for each other instead of deadlocking.
-        written = {id(item): write_end(db, item) for item in sorted(items, key=lambda item: item.key)}
+        written = {id(item): write_end(db, item) for item in sorted(items, key=_order)}
         self._database.wake_workers(db)
         return [written[id(item)] for item in items]
+
+
+def _order(item: NewEnd) -> tuple[int, str]:
+    return item.connection.id, item.key
 
 
 def _write_counts(db: SQLConnection, counted: Sequence[tuple[int, str]]) -> list[None]:

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
+from sqlalchemy import Connection as SQLConnection
 from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from connector.calls.arrivals import first_call_id
 from connector.calls.numbers import Parties
 from connector.connections.store import Connection
-from connector.db import now
+from connector.db import MOST_TRIES, met_another, now, wait_for_turn
 from connector.deployment import Deployment
 from connector.evrotel.client import EvrotelClient, RecordsAnswer, Verdict
 from connector.evrotel.records import CallRecord, SkippedRow, call_records
@@ -31,6 +33,9 @@ logger = logging.getLogger(__name__)
 
 MARGIN = timedelta(hours=15)
 """So far apart may the records' time of a call and ours be, where the connection's time zone is set wrong."""
+
+CLOCKS_APART = timedelta(minutes=1)
+"""So far apart may be the clocks of our machines, by which calls get their IDs."""
 
 
 class NoRecords(Exception):
@@ -52,6 +57,12 @@ class Comparison:
     skipped: Sequence[SkippedRow]
 
 
+@dataclass(frozen=True, kw_only=True)
+class _OurCalls:
+    by_id: Mapping[str, OurCall]
+    read_at: datetime
+
+
 def compare(deployment: Deployment, connection: Connection, day: date, *, grace: timedelta = timedelta()) -> Comparison:
     """Compares one day of the PBX's zone. Calls that ended less than `grace` ago are left to their events.
 
@@ -61,8 +72,13 @@ def compare(deployment: Deployment, connection: Connection, day: date, *, grace:
     at = now()
     records, skipped = call_records(rows, connection.zone, connection.get("phone_region"), at)
     old = [record for record in records if not grace or record.ended_at <= at - grace]
-    found = match_records(old, _our_calls(deployment, connection, day))
-    changes = Counter(_mend(deployment, connection, record, found.get(record.key)) for record in old)
+    ours = _our_calls(deployment, connection, day)
+    found = match_records(old, list(ours.by_id.values()))
+    changes: Counter[Change] = Counter()
+    for record in old:
+        call_id = found.get(record.key)
+        is_done = call_id is not None and _says_nothing_new(record, ours.by_id[call_id])
+        changes[Change.NOTHING if is_done else _mend(deployment, connection, record, call_id, ours)] += 1
     for row in skipped:
         logger.info("connection %s: the record %s was skipped: %s", connection.name, row.name, row.why)
     return Comparison(
@@ -98,18 +114,50 @@ def _why(answer: RecordsAnswer) -> str:
             return f"Evrotel gave no call records: {answer.text[:100] or 'an empty answer'}"
 
 
-def _our_calls(deployment: Deployment, connection: Connection, day: date) -> list[OurCall]:
+def _our_calls(deployment: Deployment, connection: Connection, day: date) -> _OurCalls:
     """Calls of the day and a little around it."""
+    read_at = now()
     begin = datetime.combine(day, time.min, connection.zone)
-    columns = (Call.id, Call.direction, Call.client_number, Call.line, Call.extension, Call.started_at, Call.ended_at)
-    others = (Call.billsec, Call.recfile, Call.linkedid, Call.expected, Call.state, Call.created_at)
-    query = select(*columns, *others).where(
+    query = select(*_COLUMNS).where(
         Call.connection_id == connection.id,
         Call.started_at.between(begin - MARGIN, begin + timedelta(days=1) + MARGIN),
     )
     with deployment.database.read() as db:
-        rows = db.execute(query).all()
-    return [_our_call(row) for row in rows]
+        return _OurCalls(by_id={row.id: _our_call(row) for row in db.execute(query)}, read_at=read_at)
+
+
+_COLUMNS = (
+    Call.id,
+    Call.direction,
+    Call.client_number,
+    Call.line,
+    Call.extension,
+    Call.started_at,
+    Call.ended_at,
+    Call.billsec,
+    Call.recfile,
+    Call.linkedid,
+    Call.expected,
+    Call.state,
+    Call.created_at,
+)
+
+
+def _came_meanwhile(db: SQLConnection, connection: Connection, record: CallRecord, ours: _OurCalls) -> str | None:
+    """The record's call, where its event came after our calls were read."""
+    query = select(*_COLUMNS).where(
+        Call.connection_id == connection.id,
+        Call.client_number == record.parties.client_number,  # IS NULL where it is withheld
+        Call.id >= first_call_id(ours.read_at - CLOCKS_APART),
+    )
+    fresh = [_our_call(row) for row in db.execute(query) if row.id not in ours.by_id]
+    return match_records([record], fresh).get(record.key)
+
+
+def _says_nothing_new(record: CallRecord, call: OurCall) -> bool:
+    """Whether all that the record could change was done before: as nearly always, so that nothing need be written."""
+    has_recording = call.recfile or not record.recfile or not (record.billsec or call.billsec)
+    return call.key == record.key and call.ended_at is not None and bool(has_recording)
 
 
 def _our_call(row: Any) -> OurCall:
@@ -127,17 +175,40 @@ def _our_call(row: Any) -> OurCall:
     )
 
 
-def _mend(deployment: Deployment, connection: Connection, record: CallRecord, call_id: str | None) -> Change:
-    try:
-        with deployment.database.write() as db:
-            if call_id is None:
-                change = log_call(db, connection, record, now())
-            else:
-                change = bring_up_to_date(db, connection, record, call_id, now())
+def _mend(
+    deployment: Deployment,
+    connection: Connection,
+    record: CallRecord,
+    call_id: str | None,
+    ours: _OurCalls,
+) -> Change:
+    """What the record changes. Where others write the same call at this moment it is looked at again with theirs."""
+    for _ in range(MOST_TRIES):
+        try:
+            with deployment.database.write() as db:
+                change = _write(db, connection, record, call_id, ours)
+                if change is not Change.NOTHING:
+                    deployment.database.wake_workers(db)
+        except DBAPIError as error:
+            if not (met_another(error) or isinstance(error, IntegrityError)):
+                raise
+        else:
             if change is not Change.NOTHING:
-                deployment.database.wake_workers(db)
-    except IntegrityError:  # an event or another comparison wrote the same call at this moment
-        return Change.NOTHING
-    if change is not Change.NOTHING:
-        logger.info("from the call records: %s", change, extra=about(call_id or record.key))
-    return change
+                logger.info("from the call records: %s", change, extra=about(call_id or record.key))
+            return change
+    return Change.NOTHING  # the next comparison does what is left
+
+
+def _write(
+    db: SQLConnection,
+    connection: Connection,
+    record: CallRecord,
+    call_id: str | None,
+    ours: _OurCalls,
+) -> Change:
+    if call_id is None:
+        wait_for_turn(db, connection.id)
+        call_id = _came_meanwhile(db, connection, record, ours)
+    if call_id is None:
+        return log_call(db, connection, record, now())
+    return bring_up_to_date(db, connection, record, call_id, now())

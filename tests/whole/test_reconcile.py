@@ -13,6 +13,7 @@ from sqlalchemy import select, update
 
 from connector.db import now
 from connector.models import Call, Reconciliation
+from connector.reconciliation import comparing
 from connector.reconciliation.comparing import Comparison, NoRecords, compare
 from connector.reconciliation.schedule import last, reconcile_due
 from tests.emulators.bitrix24 import Bitrix24
@@ -118,6 +119,45 @@ def test_events_that_come_after_the_record_make_no_second_call(
             evrotel.end(None, numberA=CLIENT, numberB=LINE, billsec="40", recfile="NULL", **date)
     assert len(calls(served)) == 1
     assert (len(portal.calls), portal.calls[0].finishes_accepted) == (1, 1)
+
+
+def test_late_ends_in_other_words_are_the_recorded_calls(served: Served, evrotel_apps: WebApps) -> None:
+    words = [
+        {"billsec": "63", "numberB": "101"},
+        {"disposition": "NO ANSWER", "billsec": "0", "numberB": LINE},
+        {"calldate": "", "billsec": "40", "numberB": LINE, "recfile": "/wav/9/2.wav"},
+    ]
+    begun = [ago(30 + 5 * number) for number in range(len(words))]
+    for number, start in enumerate(begun):  # each is taken from 101 by 102
+        legs: dict[str, Any] = {"linkedid": f"call {number}", "recfile": f"/var/www/html/wav/9/{number}.wav"}
+        add(evrotel_apps, start, numberB="101", billsec=20, **legs)
+        add(evrotel_apps, start, numberB="102", uniqueid=f"leg {number}", **legs)
+    assert compared(served, begun[0]).logged == len(words)
+    for start, end in zip(begun, words, strict=True):
+        over = start + timedelta(seconds=62)
+        served.transmitter().end("unknown", **{"calldate": f"{over:%Y-%m-%d %H:%M:%S}", "numberA": CLIENT} | end)
+    assert len(calls(served)) == len(words)
+
+
+def test_events_that_come_while_we_compare_make_no_second_calls(
+    served: Served, evrotel_apps: WebApps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, other = ago(3), "0671112233"
+    add(evrotel_apps, begun, recfile=None)
+    add(evrotel_apps, begun, numberA=other, linkedid="other", recfile=None)
+    evrotel, read = served.transmitter(), comparing._our_calls
+
+    def and_then_they_come(*args: Any) -> Any:
+        ours = read(*args)
+        evrotel.start(CLIENT, LINE, calldate=f"{begun + timedelta(seconds=2):%Y-%m-%d %H:%M:%S}")
+        over = f"{begun + timedelta(seconds=59):%Y-%m-%d %H:%M:%S}"
+        evrotel.end(None, numberA=other, numberB=LINE, billsec="40", recfile="NULL", calldate=over)
+        return ours
+
+    monkeypatch.setattr(comparing, "_our_calls", and_then_they_come)
+    found = compared(served, begun)
+    assert (found.logged, found.finished, found.known) == (0, 1, 1)
+    assert [(call.source, call.state) for call in calls(served)] == [("event", "ended")] * 2
 
 
 def test_odd_bytes_cost_a_row_and_the_token_is_not_shown(served: Served, evrotel_apps: WebApps) -> None:

@@ -48,7 +48,7 @@ def reconcile(deployment: Deployment, connection: Connection) -> None:
 
 
 def note(deployment: Deployment, connection: Connection, found: Comparison) -> None:
-    """Keeps what a comparison found. A day that is over counts as done."""
+    """Keeps what a comparison found. A day counts as done once the night after it has come."""
     at = now()
     values = {
         "connection_id": connection.id,
@@ -61,7 +61,7 @@ def note(deployment: Deployment, connection: Connection, found: Comparison) -> N
         "error": None,
         "failing_since": None,
     }
-    if found.day < _today(connection, at):
+    if found.day <= complete_day(connection, at):
         values["day"] = found.day
     with deployment.database.write() as db:
         upsert(db, Reconciliation, ["connection_id"], values)
@@ -113,11 +113,16 @@ _NOTHING_YET = {"rows": 0, "logged": 0, "finished": 0, "skipped": 0}
 
 def _yesterday_due(deployment: Deployment, connection: Connection, at: datetime) -> date | None:
     """Yesterday, where the night has come and it was not compared since."""
-    local = at.astimezone(connection.zone)
-    yesterday = local.date() - timedelta(days=1)
+    yesterday = _today(connection, at) - timedelta(days=1)
     row = last(deployment, connection.id)
     done = row.day if row is not None else None
-    return yesterday if local.hour >= NIGHT_HOUR and done != yesterday else None
+    return yesterday if yesterday == complete_day(connection, at) and done != yesterday else None
+
+
+def complete_day(connection: Connection, at: datetime) -> date:
+    """The last day that is complete in the records."""
+    local = at.astimezone(connection.zone)
+    return local.date() - timedelta(days=1 if local.hour >= NIGHT_HOUR else 2)
 
 
 def _today(connection: Connection, at: datetime) -> date:

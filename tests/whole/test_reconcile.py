@@ -4,18 +4,20 @@ twice."""
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import select, update
 
+from connector.commands.reconcile import _why_not
 from connector.db import now
 from connector.models import Call, Reconciliation
 from connector.reconciliation import comparing
 from connector.reconciliation.comparing import Comparison, NoRecords, compare
-from connector.reconciliation.schedule import last, reconcile_due
+from connector.reconciliation.schedule import complete_day, last, reconcile_due
 from tests.emulators.bitrix24 import Bitrix24
 from tests.emulators.evrotel import Recordings, WebApps
 from tests.running import Installation, wait_for
@@ -253,8 +255,19 @@ def test_the_command_logs_what_is_missing(running: Installation, portal: Bitrix2
     assert "0 logged" in running.command("reconcile", "--date", f"{yesterday:%Y-%m-%d}").stdout
     wait_for(lambda: len(portal.calls) == 1 and portal.calls[0].finished)
     assert running.command("reconcile", "acme", "--date", "tomorrow", check=False).returncode == 2
+    assert running.command("reconcile", "acme", "--date", "0001-01-01", check=False).returncode == 2
     tomorrow = f"{ago(-2 * 24 * 60):%Y-%m-%d}"
     assert running.command("reconcile", "acme", "--date", tomorrow, check=False).returncode == 2
     evrotel_apps.knows_records = False
     failed = running.command("reconcile", "acme", check=False)
     assert (failed.returncode, failed.stderr.startswith("Error: Evrotel gave no call records")) == (1, True)
+
+
+def test_days_that_can_be_compared_and_days_that_are_complete(served: Served) -> None:
+    new = served.deployment.connections.get("acme")
+    old = replace(new, created_at=ago(60 * 24 * 900))
+    year = timedelta(days=365)
+    assert [_why_not(each, ago(60 * 24 * 370).date(), year) is None for each in (new, old)] == [True, False]
+    assert [_why_not(old, ago(60 * 24 * days).date(), year) is None for days in (364, 0, -2)] == [True, True, False]
+    for hour, day in ((2, 29), (3, 30)):  # what is compared before three in the night is compared again then
+        assert complete_day(new, datetime(2026, 7, 1, hour, 30, tzinfo=KYIV)) == date(2026, 6, day)

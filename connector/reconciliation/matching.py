@@ -11,6 +11,8 @@ from connector.calls.numbers import Parties
 from connector.evrotel.records import CallRecord
 from crm_adapters.events import Direction
 
+SAME_TALK = 2
+"""By so many seconds may the talk time of the records and of an event differ."""
 UNTIL_IT_RINGS = timedelta(minutes=3)
 """So long after we had a call dialled it may begin by the records."""
 
@@ -93,9 +95,10 @@ def _apart(record: CallRecord, call: OurCall) -> timedelta | None:
 def _one_after_the_other(record: CallRecord, call: OurCall) -> bool:
     """Whether one was over when the other began: a client who was missed tries again at once.
 
-    Without a date of the PBX's nobody knows: its clock and ours may be apart.
+    Without a date of the PBX's nobody knows: its clock and ours may be apart. The same seconds of talk are one call's.
     """
-    if call.started_at == call.arrived_at:
+    same_talk = call.billsec and abs(call.billsec - record.billsec) <= SAME_TALK
+    if same_talk or call.started_at == call.arrived_at:
         return False
     begun = min(call.started_at, call.arrived_at)  # the date is wrong where the zone is set wrong
     over = max(call.ended_at, call.arrived_at) if call.ended_at else None

@@ -62,11 +62,12 @@ def test_what_was_matched_before_stays_so() -> None:
 
 
 def test_the_clients_next_try_is_not_the_record_of_the_one_before() -> None:
-    going_on = call("next", 40, ended_at=None)
+    going_on = call("next", 40, ended_at=None, billsec=None)
     assert match_records([record("a")], [going_on]) == {}
     assert match_records([record("a"), record("b", 41)], [going_on]) == {"b": "next"}
-    assert match_records([record("b", 41)], [call("before")]) == {}
-    undated = call("undated", 40, started_at=NOON + timedelta(seconds=41))  # its clock may be wrong
+    assert match_records([record("b", 41)], [call("before", billsec=0)]) == {}
+    assert match_records([record("a")], [call("same talk", 40)]) == {"a": "same talk"}
+    undated = call("undated", 40, started_at=NOON + timedelta(seconds=41), billsec=0)  # its clock may be wrong
     assert match_records([record("a")], [undated]) == {"a": "undated"}
 
 

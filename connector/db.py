@@ -12,7 +12,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -102,12 +102,17 @@ class Database:
 _NOTIFY: Executable = text(f"NOTIFY {DELIVERIES_CHANNEL}")
 
 
-def wait_for_turn(connection: Connection, connection_id: int) -> None:
-    """Keeps those that write calls of one connection past their own events apart: until this transaction ends no other
-    that waits for this turn goes on. On SQLite one writes at a time anyway."""
-    if connection.dialect.name == "postgresql":
-        key = func.pg_advisory_xact_lock(cast(_TURNS_OF_CALLS, Integer), cast(connection_id, Integer))
-        connection.execute(select(key))
+def wait_for_turn(connection: Connection, connection_ids: Iterable[int], *, among_others: bool = False) -> None:
+    """Keeps apart those who look for a connection's call before they write it: until this transaction ends no other
+    goes on from here, unless both are there `among_others`. On SQLite one writes at a time anyway.
+
+    It has to come before the looking: a statement sees what was committed when it began.
+    """
+    if connection.dialect.name != "postgresql":
+        return
+    lock = func.pg_advisory_xact_lock_shared if among_others else func.pg_advisory_xact_lock
+    keys = [lock(cast(_TURNS_OF_CALLS, Integer), cast(each, Integer)) for each in sorted(set(connection_ids))]
+    connection.execute(select(*keys))
 
 
 _TURNS_OF_CALLS = 1

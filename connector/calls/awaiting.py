@@ -12,7 +12,6 @@ from sqlalchemy import and_, bindparam, func, or_, select, update
 from connector.calls.arrivals import NewStart, StartTaken
 from connector.calls.matching import same_client, same_parties
 from connector.calls.numbers import Parties
-from connector.db import wait_for_turn
 from connector.models import Call, CallState, Dial, DialState
 from crm_adapters.events import CallKind, Direction
 
@@ -26,8 +25,6 @@ RECORDED_APART = timedelta(minutes=2)
 """How far the times that the records and the events of one call name may be apart."""
 SAME_MOMENT = timedelta(seconds=10)
 """So near they are one client's one call, also where they name different extensions."""
-LATELY = timedelta(seconds=10)
-"""A start that comes so long after its date may be that of a call which the records have already."""
 
 _CANDIDATES = (
     select(
@@ -73,9 +70,6 @@ _CANDIDATES = (
 
 def calls_without_start(db: SQLConnection, items: Sequence[NewStart]) -> Sequence[Any]:
     """Calls, not long ago, that were made from an end alone or for a request to dial, and might be these starts'."""
-    late = {item.connection.id for item in items if item.arrival.at - item.started_at > LATELY}
-    for connection_id in sorted(late):
-        wait_for_turn(db, connection_id)
     at = min(item.arrival.at for item in items)
     return db.execute(
         _CANDIDATES,

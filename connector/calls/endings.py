@@ -72,16 +72,16 @@ def write_end(db: SQLConnection, item: NewEnd) -> str:
     """Writes one end; returns its call's ID. A repeated end changes nothing. Raises Unplaceable."""
     call_id = _ended_by(db, item)
     if call_id is None:
-        call = (
-            _named(db, item)
-            or _matched(db, item)
-            or _same_start(db, item)
-            or _just_ended(db, item)
-            or _recorded(db, item)
-        )
+        call = _named(db, item) or _meant(db, item)
         call_id = _from_end_alone(db, item) if call is None else _end(db, item, call)
     keep_event(db, item.connection.id, item.arrival, call_id=call_id, reason=None)
     return call_id
+
+
+def _meant(db: SQLConnection, item: NewEnd) -> Any:
+    """The call of an end without a known callid; None where there is none yet."""
+    wait_for_turn(db, [item.connection.id])  # or its start, or its call record, is being written at this moment
+    return _matched(db, item) or _same_start(db, item) or _just_ended(db, item) or _recorded(db, item)
 
 
 def call_times(date: datetime | None, billsec: int, arrived_at: datetime) -> tuple[datetime, datetime]:
@@ -203,7 +203,6 @@ def _recorded(db: SQLConnection, item: NewEnd) -> Any:
     """A call that was logged or ended from the call records before its own end came."""
     if not (item.event.number_a or item.event.number_b):
         return None
-    wait_for_turn(db, item.connection.id)  # or the records write the same call at this moment
     query = select(*_CALL, Call.ended_at, Call.disposition, Call.billsec).where(
         Call.connection_id == item.connection.id,
         Call.state == CallState.ENDED,

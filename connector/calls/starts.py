@@ -12,7 +12,7 @@ from sqlalchemy import insert, select
 from connector.calls.arrivals import NewStart, StartTaken, event_row, keep_event, new_call_id
 from connector.calls.awaiting import calls_without_start, take_asked_for, take_ended
 from connector.calls.kinds import call_note
-from connector.db import insert_or_ignore
+from connector.db import insert_or_ignore, wait_for_turn
 from connector.delivery.outbox import delivery_row
 from connector.models import Call, CallState, Delivery, DeliveryKind, InboundEvent
 from crm_adapters.contract import Capability
@@ -25,6 +25,8 @@ CARD_ALONE_IS_WORTH = timedelta(seconds=10)
 
 
 def write_starts(db: SQLConnection, items: Sequence[NewStart]) -> list[StartTaken]:
+    # Not while an end or a call record, which may be the same call's, is being written.
+    wait_for_turn(db, (item.connection.id for item in items), among_others=True)
     known, dialled = _already_there(db, items)
     fresh: dict[tuple[int, str], NewStart] = {}
     for item in items:

@@ -207,7 +207,7 @@ def _write(
     ours: _OurCalls,
 ) -> Change:
     if call_id is None:
-        wait_for_turn(db, connection.id)
+        wait_for_turn(db, [connection.id])
         call_id = _came_meanwhile(db, connection, record, ours)
     if call_id is None:
         return log_call(db, connection, record, now())

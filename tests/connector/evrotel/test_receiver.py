@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator, Mapping
 from io import BytesIO
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import func, select, text, update
+from sqlalchemy import event, func, select, text, update
 from werkzeug.test import TestResponse
 
 from connector.app import create_app
@@ -17,6 +19,7 @@ from connector.calls.replay import replay
 from connector.deployment import Deployment
 from connector.models import Call, Connection, Counter, Delivery, InboundEvent
 from connector.secrets import Cipher
+from tests.conftest import MakeDeployment
 
 TOKEN = "G7bng65jYk8GF294"
 START = {
@@ -120,6 +123,37 @@ def test_a_late_start_joins_the_call_of_its_end_wherever_that_was_answered(
     post(client, END | {"numberA": caller, "numberB": answered})
     callid = post(client, START | {"numberA": caller}).text
     assert rows(deployment, Call.callid, Call.state, Call.line) == [(callid, "ended", "+380443334455")]
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)  # SQLite has one writer at a time
+@pytest.mark.parametrize("first", ["start", "end"])
+def test_a_start_and_its_end_in_two_processes_at_once_are_one_call(make_deployment: MakeDeployment, first: str) -> None:
+    deployments = [make_deployment(), make_deployment()]
+    deployments[0].connections.add("acme", "journal", {"evrotel_token": TOKEN})
+    events = [START, END | {"numberA": START["numberA"], "numberB": START["numberB"]}]
+    if first == "end":
+        events.reverse()
+    commits, may_commit = threading.Event(), threading.Event()
+
+    @event.listens_for(deployments[0].database.engine, "commit")
+    def hold(_connection: Any) -> None:
+        if threading.current_thread() is sending[0]:
+            commits.set()
+            may_commit.wait(10)
+
+    def send(number: int) -> None:
+        with create_app(deployments[number].settings, deployments[number]).test_client() as client:
+            assert post(client, events[number]).status_code == 200
+
+    sending = [threading.Thread(target=send, args=(number,)) for number in (0, 1)]
+    sending[0].start()
+    assert commits.wait(10)
+    sending[1].start()
+    sending[1].join(0.3)  # it waits for what is not committed yet
+    may_commit.set()
+    for each in sending:
+        each.join()
+    assert len(rows(deployments[0], Call.id)) == 1
 
 
 def test_a_start_of_another_line_is_another_call(client: FlaskClient, deployment: Deployment) -> None:

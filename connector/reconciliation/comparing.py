@@ -16,7 +16,7 @@ from sqlalchemy import Connection as SQLConnection
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from connector.calls.arrivals import first_call_id
+from connector.calls.arrivals import first_call_id, new_call_id
 from connector.calls.numbers import Parties
 from connector.connections.store import Connection
 from connector.db import MOST_TRIES, met_another, now, wait_for_turn
@@ -186,7 +186,7 @@ def _mend(
     for _ in range(MOST_TRIES):
         try:
             with deployment.database.write() as db:
-                change = _write(db, connection, record, call_id, ours)
+                change, mended = _write(db, connection, record, call_id, ours)
                 if change is not Change.NOTHING:
                     deployment.database.wake_workers(db)
         except DBAPIError as error:
@@ -194,7 +194,7 @@ def _mend(
                 raise
         else:
             if change is not Change.NOTHING:
-                logger.info("from the call records: %s", change, extra=about(call_id or record.key))
+                logger.info("from the call records: %s", change, extra=about(mended))
             return change
     return Change.NOTHING  # the next comparison does what is left
 
@@ -205,10 +205,12 @@ def _write(
     record: CallRecord,
     call_id: str | None,
     ours: _OurCalls,
-) -> Change:
+) -> tuple[Change, str]:
+    """What was changed, and the ID of the call."""
     if call_id is None:
         wait_for_turn(db, [connection.id])
         call_id = _came_meanwhile(db, connection, record, ours)
     if call_id is None:
-        return log_call(db, connection, record, now())
-    return bring_up_to_date(db, connection, record, call_id, now())
+        new = new_call_id()
+        return log_call(db, connection, record, new, now()), new
+    return bring_up_to_date(db, connection, record, call_id, now()), call_id

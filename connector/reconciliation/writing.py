@@ -9,7 +9,6 @@ from typing import Any
 from sqlalchemy import Connection as SQLConnection
 from sqlalchemy import func, select, update
 
-from connector.calls.arrivals import new_call_id
 from connector.calls.keys import start_key
 from connector.calls.kinds import call_kind, call_note, is_employee
 from connector.calls.plans import EndedRow, plan, plan_recording
@@ -29,13 +28,13 @@ class Change(StrEnum):
     RECORDING = "recording"
 
 
-def log_call(db: SQLConnection, connection: Connection, record: CallRecord, at: datetime) -> Change:
-    """Writes a call that we never heard of, for the CRM to be told silently; nothing where somebody was faster."""
+def log_call(db: SQLConnection, connection: Connection, record: CallRecord, call_id: str, at: datetime) -> Change:
+    """Writes a call that we never heard of, with a new ID, for the CRM to be told silently; nothing where somebody was
+    faster."""
     who = record.parties
     inner = is_employee(db, connection, who.client_number)
     kind = call_kind(connection, record.direction, record.number_a, inner=inner)
-    region, call_id = connection.get("phone_region"), new_call_id()
-    key = start_key(record.direction, record.number_a, record.number_b, record.date, region)
+    key = start_key(record.direction, record.number_a, record.number_b, record.date, connection.get("phone_region"))
     if key is not None and _has_start(db, connection, key):
         return Change.NOTHING  # its start came while we compared
     row = {

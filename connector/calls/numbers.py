@@ -15,6 +15,8 @@ from crm_adapters.events import Direction
 MAX_EXTENSION_DIGITS = 5
 _MAX_LENGTH = 40
 _MIN_FOREIGN_DIGITS = 11
+_FRACTION = re.compile(r"(?<=\d{7})[.,]0+$")
+"""A spreadsheet's numbers are fractions to some programs: 380671234567.0."""
 _WITHHELD = frozenset(
     {
         "anonymous",
@@ -54,15 +56,24 @@ def is_clients(number: str) -> bool:
 
 
 def dialable_number(raw: str, region: str) -> str | None:
-    """The number that a text has to be dialled as, None where it has none: people write remarks beside it.
+    """The number that a text has to be dialled as, None where it has none: people write remarks beside it, and inner
+    numbers to ask for, which Evrotel can't dial.
 
     In E.164 with a plus where it can be read, digits alone where it is short.
     """
-    number = normal_number(raw, region)
-    if number is not None and re.fullmatch(r"\+?\d+", number):
-        return number
-    found = next(iter(phonenumbers.PhoneNumberMatcher(raw, region)), None)
-    return normal_number(found.raw_string, region) if found else None
+    text = _FRACTION.sub("", raw)
+    number = normal_number(text, region)
+    if number is not None and re.fullmatch(r"\+\d+", number):
+        return number if _is_whole(number) else None
+    found = next(iter(phonenumbers.PhoneNumberMatcher(text, region)), None)
+    if found is not None:
+        return phonenumbers.format_number(found.number, phonenumbers.PhoneNumberFormat.E164)
+    return number if number is not None and number.isdecimal() else None
+
+
+def _is_whole(number: str) -> bool:
+    """Ukrainian numbers have nine digits after 380: with more or fewer a stranger would be called, or nobody."""
+    return not number.startswith("+380") or len(number) == len("+380671234567")
 
 
 @lru_cache(maxsize=4096)  # a start needs each number twice, and its line is the same every time
@@ -142,7 +153,9 @@ def _national(digits: str, region: str) -> str | None:
     """Digits as they are dialled inside `region`; with the prefix of national calls the right length is enough."""
     number = _parsed(digits, region)
     prefix = phonenumbers.ndd_prefix_for_region(region, strip_non_digits=True)
-    return _e164(number, not (prefix and digits.startswith(prefix))) if number else None
+    if number is None or (prefix and number.italian_leading_zero):
+        return None  # so short that the prefix was taken for a part of it
+    return _e164(number, not (prefix and digits.startswith(prefix)))
 
 
 def _parsed(text: str, region: str | None) -> PhoneNumber | None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from connector.calls.numbers import Parties, is_extension, normal_number, parties
+from connector.calls.numbers import Parties, dialable_number, is_extension, normal_number, parties
 from crm_adapters.events import Direction
 
 REGIONS = ["UA", "RU", "DE", "PL", "KZ", "US", "IT"]
@@ -155,3 +155,27 @@ def test_who_is_who(
     client, line, extension = who
     read = parties(Direction(direction), number_a, number_b, "UA")
     assert read == Parties(client_number=client, line=line, extension=extension)
+
+
+@pytest.mark.parametrize(
+    ("raw", "number"),
+    [
+        ("067 123 45 67 Olena", "+380671234567"),
+        ("067 123 45 67 доб. 12", "+380671234567"),
+        ("+380671234567x12", "+380671234567"),
+        ("0671234567,12", "+380671234567"),
+        ("0671234567, 050 123 45 67", "+380671234567"),
+        ("380671234567.0", "+380671234567"),
+        ("380671234567,00", "+380671234567"),
+        ("101", "101"),
+        ("06712345678", None),
+        ("+3806712345678", None),
+        ("Olena", None),
+    ],
+)
+def test_the_number_to_dial_stands_among_remarks(raw: str, number: str | None) -> None:
+    assert dialable_number(raw, "UA") == number
+
+
+def test_a_number_that_lacks_a_digit_is_not_read_with_its_prefix() -> None:
+    assert normal_number("067123456", "UA") == "067123456"

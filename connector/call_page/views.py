@@ -19,7 +19,7 @@ from flask_login import current_user
 
 from connector.call_page.asking import Wanted, calls_by_itself, given_number
 from connector.calls.numbers import is_extension, readable
-from connector.click_to_call.at_once import DialStatus, NoBillcode, asked_before, asked_lately, dial_at_once, status_of
+from connector.click_to_call.at_once import AskedLately, DialStatus, NoBillcode, asked_before, dial_at_once, status_of
 from connector.click_to_call.dial_requests import DialRequest
 from connector.connections.store import Connection, NoSuchConnection
 from connector.deployment import deployment
@@ -149,9 +149,6 @@ def _call(wanted: Wanted) -> Answer:
     earlier = asked_before(deployment(), wanted.connection, key)
     if earlier is not None:
         return _outcome(wanted, earlier)
-    lately = asked_lately(deployment(), wanted.connection, wanted.number, user.extension)
-    if lately and request.form.get("action") != "again":
-        return _page(wanted, status=409, lately=True)
     request_to_dial = DialRequest(
         key=key,
         origin=DialOrigin.LINK,
@@ -159,8 +156,12 @@ def _call(wanted: Wanted) -> Answer:
         extensions=(user.extension,),
         asked_by=user.name,
     )
+    meant = request.form.get("action") == "again"
     try:
-        return _outcome(wanted, dial_at_once(deployment(), wanted.connection, request_to_dial))
+        found = dial_at_once(deployment(), wanted.connection, request_to_dial, unless_lately=not meant)
+        return _outcome(wanted, found)
+    except AskedLately:
+        return _page(wanted, status=409, lately=True)
     except NoBillcode:
         return _page(wanted, status=409, failed=_reason("no_billcode"))
 
@@ -179,6 +180,8 @@ def _told(found: DialStatus) -> str:
         return str(gettext("The call has ended."))
     if found.state is DialState.STARTED:
         return str(gettext("The call goes on."))
+    if found.goes_on:
+        return str(gettext("Evrotel is being asked"))
     if found.is_unclear:
         return str(gettext(UNCLEAR))
     number, extension = readable(found.number or ""), ", ".join(found.extensions)

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection as SQLConnection
 from sqlalchemy import select, update
 
-from connector.click_to_call.dial_requests import AskedBefore, DialRequest, keep_request
+from connector.click_to_call.dial_requests import AskedBefore, DialRequest, in_turn, is_kept, keep_request
 from connector.click_to_call.dialling import CLAIM, dial_now
 from connector.connections.store import Connection
 from connector.db import now
@@ -25,6 +25,10 @@ SAME_NUMBER = timedelta(seconds=15)
 
 class NoBillcode(Exception):
     """Evrotel can't be asked: the connection's billcode is not set."""
+
+
+class AskedLately(Exception):
+    """This phone was to call this number a moment ago."""
 
 
 class OtherRequest(Exception):
@@ -63,28 +67,35 @@ class DialStatus:
         return self.state is DialState.SENT
 
 
-def dial_at_once(deployment: Deployment, connection: Connection, wanted: DialRequest) -> DialStatus:
+def dial_at_once(
+    deployment: Deployment, connection: Connection, wanted: DialRequest, *, unless_lately: bool = False
+) -> DialStatus:
     """Keeps the request, has Evrotel dial, and tells what it said; a repeat of `wanted.key` dials nothing.
 
     A key whose request never reached Evrotel may be used again. Where so many of this process wait for Evrotel that its
-    events would have to wait too, a worker dials. Raises NoBillcode, OtherRequest, and what the database raises.
+    events would have to wait too, a worker dials. Raises NoBillcode, OtherRequest, AskedLately where that is asked for,
+    and what the database raises.
     """
     if not connection.get("evrotel_billcode"):
         raise NoBillcode
     if not deployment.waiting_dials.enter():
-        return _kept(deployment, connection, wanted, here=False)
+        return _kept(deployment, connection, wanted, here=False, unless_lately=unless_lately)
     try:
-        return _kept(deployment, connection, wanted, here=True)
+        return _kept(deployment, connection, wanted, here=True, unless_lately=unless_lately)
     finally:
         deployment.waiting_dials.leave()
 
 
-def _kept(deployment: Deployment, connection: Connection, wanted: DialRequest, *, here: bool) -> DialStatus:
+def _kept(
+    deployment: Deployment, connection: Connection, wanted: DialRequest, *, here: bool, unless_lately: bool
+) -> DialStatus:
     """Keeps the request, and dials it `here` and now or leaves it to a worker."""
     at = now()
     try:
         with deployment.database.write() as db:
             _free_key(db, connection, wanted.key)
+            if unless_lately:
+                _refuse_lately(db, connection, wanted, at)
             call_id = keep_request(db, connection, wanted, at, claimed_until=at + CLAIM if here else None)
             if not here:
                 deployment.database.wake_workers(db)
@@ -105,21 +116,22 @@ def status_of(deployment: Deployment, connection: Connection, call_id: str) -> D
     return _found(deployment, connection, Dial.call_id == call_id)
 
 
-def asked_lately(deployment: Deployment, connection: Connection, number: str, extension: str) -> bool:
-    """Whether this phone was to call this number a moment ago."""
-    query = (
+def _refuse_lately(db: SQLConnection, connection: Connection, wanted: DialRequest, at: datetime) -> None:
+    """Two clicks at once come as two requests, each with a key of its own: looked at one after the other."""
+    in_turn(db, connection)
+    lately = (
         select(Dial.id)
         .join(Call, Call.id == Dial.call_id)
         .where(
             Call.connection_id == connection.id,
-            Call.client_number == number,
-            Call.extension == extension,
-            Call.created_at >= now() - SAME_NUMBER,
+            Call.client_number == wanted.number,
+            Call.extension == wanted.extensions[0],
+            Call.created_at >= at - SAME_NUMBER,
             Dial.state != DialState.FAILED,
         )
     )
-    with deployment.database.read() as db:
-        return db.execute(query.limit(1)).first() is not None
+    if not is_kept(db, connection, wanted.key) and db.execute(lately.limit(1)).first() is not None:
+        raise AskedLately
 
 
 def _free_key(db: SQLConnection, connection: Connection, key: str) -> None:

@@ -93,8 +93,8 @@ def keep_request(
     it. Raises AskedBefore, and then nothing of the transaction may be kept."""
     number = dialable_number(wanted.number, connection.get("phone_region"))
     if wanted.origin in _WISHES:
-        _in_turn(db, connection)
-    if _known(db, connection, wanted.key) or (wanted.origin in _WISHES and _wished(db, connection, number, at)):
+        in_turn(db, connection)
+    if is_kept(db, connection, wanted.key) or (wanted.origin in _WISHES and _wished(db, connection, number, at)):
         raise AskedBefore
     row = _call_row(connection, wanted, number, at)
     db.execute(insert(Call).values(row))
@@ -165,13 +165,14 @@ def end_dial(
     return True
 
 
-def _known(db: SQLConnection, connection: Connection, key: str) -> bool:
+def is_kept(db: SQLConnection, connection: Connection, key: str) -> bool:
+    """Whether there is a request with this idempotency key."""
     query = select(Dial.id).where(Dial.connection_id == connection.id, Dial.key == key)
     return db.execute(query).first() is not None
 
 
-def _in_turn(db: SQLConnection, connection: Connection) -> None:
-    """Two wishes at once do not pass each other: they have no key in common that the database could compare."""
+def in_turn(db: SQLConnection, connection: Connection) -> None:
+    """Two requests for one number at once do not pass each other: they have no key in common for the database."""
     row = select(ConnectionRow.id).where(ConnectionRow.id == connection.id)
     db.execute(row.with_for_update(key_share=True))
 

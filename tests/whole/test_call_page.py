@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -146,6 +147,17 @@ def test_a_form_that_is_sent_twice_dials_once_and_the_same_number_asks_again(lin
     assert len(links.dialled) == 1
     assert person.send("Call again").status_code == 200
     assert len(links.dialled) == 2
+
+
+def test_a_link_that_is_opened_many_times_at_once_calls_once(links: Links, person: Person) -> None:
+    person.open(links.link())
+    person.sign_in()
+    fields = Form(person.page, "Call from 101").fields
+    tabs = [fields | {"nonce": f"tab-number-{number}"} for number in range(8)]
+    with ThreadPoolExecutor(len(tabs)) as pool:
+        answers = list(pool.map(lambda tab: person.session.post(person.url, data=tab, timeout=30).status_code, tabs))
+    assert sorted(answers) == [200] + [409] * 7
+    assert len(links.dialled) == 1
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 import phonenumbers
 from flask import Request
@@ -15,6 +17,10 @@ from connector.connections.store import Connection
 from connector.deployment import Deployment
 from connector.models import Call
 
+ASKED = "asked"
+"""In the address of a page whose form was sent: loaded anew, it dials when it is told to."""
+LONGEST_GIVEN = 200
+_ESCAPED = re.compile("%[0-9A-Fa-f]{2}")
 _ORDINARY = frozenset({PhoneNumberType.FIXED_LINE, PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE})
 
 
@@ -28,9 +34,23 @@ class Wanted:
     name: str
 
 
+def read_given(raw: str, region: str) -> tuple[str, str | None]:
+    """What a link gives, and the client's number (E.164) in it.
+
+    `tel:` links, and programs that escape a link once more, leave `%20` in it; a plus that nobody escaped has become a
+    blank.
+    """
+    text = unquote(raw) if _ESCAPED.search(raw) else raw
+    given = "".join(character if character.isprintable() else " " for character in text).strip()[:LONGEST_GIVEN]
+    number = given_number(given, region)
+    if number is None and text.startswith(" ") and (number := given_number(f"+{given}", region)):
+        given = f"+{given}"
+    return given, number
+
+
 def given_number(given: str, region: str) -> str | None:
-    """The client's number (E.164) that a link gives, None where it is none: inner and short numbers are nobody's."""
-    number = dialable_number(given.strip()[:200], region) if given.strip() else None
+    """The client's number (E.164) that a text gives, None where it is none: inner and short numbers are nobody's."""
+    number = dialable_number(given, region) if given else None
     return number if number and is_clients(number) else None
 
 
@@ -44,6 +64,8 @@ def is_ordinary(number: str, region: str) -> bool:
 def calls_by_itself(deployment: Deployment, user: Any, wanted: Wanted, request: Request) -> bool:
     """Whether the page dials as soon as it is there: the user chose so, a person led here, and it is a usual number."""
     if request.method != "GET" or not user.dials_at_once or not user.extension or wanted.number is None:
+        return False
+    if ASKED in request.args:
         return False
     if not came_by_a_person(request.headers.get("Sec-Fetch-Site"), request.headers.get("Sec-Fetch-User")):
         return False

@@ -13,11 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Response, abort, g, jsonify, render_template, request
+from flask import Blueprint, Response, abort, g, jsonify, render_template, request, url_for
 from flask_babel import gettext
 from flask_login import current_user
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException, NotFound
 
-from connector.call_page.asking import Wanted, calls_by_itself, given_number
+from connector.call_page.asking import Wanted, calls_by_itself, read_given
 from connector.calls.numbers import is_extension, readable
 from connector.click_to_call.at_once import AskedLately, DialStatus, NoBillcode, asked_before, dial_at_once, status_of
 from connector.click_to_call.dial_requests import DialRequest
@@ -27,6 +29,7 @@ from connector.locks import Lock, locked_by
 from connector.models import DialOrigin, DialState
 from connector.panel import signin, throttle
 from connector.panel.access import PanelUser, guarded, panel_user, sign_in_by_password
+from connector.panel.errors import error_page
 from connector.panel.forms import SignInForm, too_many_tries
 from connector.texts import DIAL_REASONS, UNCLEAR
 
@@ -74,6 +77,16 @@ def act(connection: str) -> Answer:
     return _ACTIONS.get(action, _page)(wanted)
 
 
+@blueprint.errorhandler(CSRFError)
+def _old_form(_: CSRFError) -> Answer | HTTPException | tuple[str, int]:
+    """A form whose session is gone, by time or by a sign-in in another tab, does nothing: the page asks anew."""
+    try:
+        wanted = _wanted(str((request.view_args or {})["connection"]))
+    except NotFound as error:
+        return error_page(error)
+    return _page(wanted, status=400, too_old=current_user.is_authenticated)
+
+
 @blueprint.get("/<connection>/state/<call_id>")
 @locked_by(Lock.SESSION)
 def state(connection: str, call_id: str) -> Response:
@@ -90,12 +103,13 @@ def _wanted(name: str) -> Wanted:
         connection = deployment().connections.get(name)
     except NoSuchConnection:
         abort(404)
-    given = request.form.get("n") or request.args.get("n") or request.args.get("uri") or ""
+    raw = request.form.get("n") or request.args.get("n") or request.args.get("uri") or ""
+    given, number = read_given(raw, connection.get("phone_region"))
     shown = request.form.get("who") or request.args.get("name") or ""
     return Wanted(
         connection=connection,
-        given=given.strip()[:200],
-        number=given_number(given, connection.get("phone_region")),
+        given=given,
+        number=number,
         name=" ".join(shown.split())[:LONGEST_NAME],
     )
 
@@ -117,11 +131,19 @@ def _page(wanted: Wanted, *, status: int = 200, **more: Any) -> Answer:
         foreign=user is not None and not theirs,
         form=None if user is not None else more.pop("form", None) or SignInForm(formdata=None),
         nonce=secrets.token_urlsafe(16),
+        here=_here(wanted),
         at_once=theirs and status == 200 and not more and calls_by_itself(deployment(), user, wanted, request),
         may_set_extension=user is not None and user.sees_payloads,
         **more,
     )
     return page, status
+
+
+def _here(wanted: Wanted) -> str:
+    """This page's address, at which it does not dial by itself: for its forms, so that nobody who goes back to one that
+    was sent, or has the browser open it again tomorrow, calls once more."""
+    name = wanted.connection.name
+    return url_for("call_page.call_page", connection=name, n=wanted.given, name=wanted.name or None, asked=1)
 
 
 def _sign_in(wanted: Wanted) -> Answer:

@@ -168,7 +168,11 @@ def test_a_link_that_is_opened_many_times_at_once_calls_once(links: Links, perso
         (" 380671234567", "380671234567"),
         ("%20067%20123-45-67", "380671234567"),
         ("tel%3A%2B380671234567", "380671234567"),
+        ("tel%3A067%2520123%252045%252067", "380671234567"),
         ("%2B1%20201%20555%200123", "12015550123"),
+        ("+3725551234", "3725551234"),
+        ("0671234567%20%D0%B4%D0%BE%D0%B1.%2012", "380671234567"),
+        ("067123456", None),
         ("101", None),
         ("", None),
         ("nobody", None),
@@ -199,7 +203,12 @@ def test_without_a_session_a_token_or_an_extension_nobody_is_called(links: Links
     assert person.send("Sign in", name="olena", password="wrong").status_code == 401
     person.sign_in()
     fields = {"action": "call", "n": "0671234567", "nonce": token["nonce"]}
-    assert person.session.post(links.link(), data=fields, timeout=10).status_code == 400  # nor the session's
+    old = person.session.post(links.link(), data=fields, timeout=10)
+    assert old.status_code == 400  # nor the session's
+    assert "The page was too old" in old.text
+    assert "+380 67 123 4567" in old.text
+    elsewhere = requests.post(f"{links.url}/call/nobody", data=fields, timeout=10)
+    assert elsewhere.status_code == 404
     assert links.dialled == []
 
 
@@ -270,6 +279,10 @@ def test_in_a_browser_by_keyboard_once_and_from_then_on_at_once(links: Links, br
         page.goto(links.link("0501112233"))
         expect(page.get_by_role("status").filter(has_text="Pick up your phone")).to_be_visible()
         assert links.dialled[1]["numberB"] == "380501112233"
+        page.goto(page.url)  # as a browser does that opens yesterday's pages
+        page.get_by_role("button", name="English").click()
+        expect(page.get_by_role("heading", name="+380 50 111 2233")).to_be_visible()
+        expect(page.get_by_role("button", name="Call from 101")).to_be_visible()
         page.goto(links.link("%2B12015550123"))  # not a usual number: it asks
         expect(page.get_by_role("button", name="Call from 101")).to_be_visible()
         assert len(links.dialled) == 2

@@ -7,8 +7,9 @@ from sqlalchemy.exc import IntegrityError
 
 from connector.api.keys import KeptKey, api_keys, create_api_key, revoke
 from connector.commands.context import named, one_line, opened
+from connector.deployment import Deployment
 from connector.models import Role
-from connector.panel.signin import create_user, make_sign_in_link
+from connector.panel.signin import create_user, make_sign_in_link, remove_user, user_named, users
 
 connection_option = click.option("--connection", "connection_name", metavar="NAME", help="The connection.")
 
@@ -33,9 +34,44 @@ def create_admin(name: str, role: str, connection_name: str | None, extension: s
             raise click.ClickException(str(error)) from None
         except IntegrityError:
             raise click.ClickException(f"there is a user {name} already") from None
-        link = make_sign_in_link(deployment.database, user_id)
         click.echo(f"User {name} ({role}) is there. Open this link to sign in; it works once:")
-        click.echo(f"{deployment.settings.public_url}/sign-in/{link}")
+        _echo_link(deployment, user_id)
+
+
+@admin.command("link")
+@click.argument("name")
+def new_link(name: str) -> None:
+    """Print another one-time sign-in link of a user, such as for a forgotten password."""
+    with opened() as deployment:
+        user_id = user_named(deployment.database, name)
+        if user_id is None:
+            raise click.ClickException(f"there is no user {name}")
+        click.echo(f"Open this link to sign in as {name}; it works once:")
+        _echo_link(deployment, user_id)
+
+
+@admin.command("list")
+def list_users() -> None:
+    """List the panel's users: ID, name, role, connection, extension."""
+    with opened() as deployment:
+        for user in users(deployment.database):
+            shown = (user.name, user.role, user.connection or "-", user.extension or "-")
+            click.echo("\t".join((str(user.id), *shown)))
+
+
+@admin.command("remove")
+@click.argument("name")
+def remove(name: str) -> None:
+    """Remove a user; wherever they are signed in, that ends."""
+    with opened() as deployment:
+        if not remove_user(deployment.database, name):
+            raise click.ClickException(f"there is no user {name}")
+        click.echo(f"Removed {name}")
+
+
+def _echo_link(deployment: Deployment, user_id: int) -> None:
+    token = make_sign_in_link(deployment.database, user_id)
+    click.echo(f"{deployment.settings.public_url}/sign-in/{token}")
 
 
 @click.group()

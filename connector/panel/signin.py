@@ -19,6 +19,7 @@ from sqlalchemy.exc import IntegrityError
 
 from connector.calls.numbers import is_extension
 from connector.db import Database, now
+from connector.models import Connection as ConnectionRow
 from connector.models import Role, SignInLink, User
 from connector.secrets import digest
 
@@ -49,6 +50,29 @@ def create_first_user(database: Database, name: str, password: str) -> int | Non
             return None if _any_user(db) else _insert_user(db, values)
     except IntegrityError:
         return None
+
+
+def users(database: Database) -> list[Any]:
+    """All users by name; `connection` is the name of theirs."""
+    query = (
+        select(User.id, User.name, User.role, User.extension, ConnectionRow.name.label("connection"))
+        .outerjoin(ConnectionRow, ConnectionRow.id == User.connection_id)
+        .order_by(User.name)
+    )
+    with database.read() as db:
+        return list(db.execute(query))
+
+
+def remove_user(database: Database, name: str) -> bool:
+    """Removes a user with their links; their sessions are nobody's from now on. False where there is none."""
+    with database.write() as db:
+        return db.execute(delete(User).where(User.name == name).returning(User.id)).first() is not None
+
+
+def user_named(database: Database, name: str) -> int | None:
+    """The user's ID, None where there is none of this name."""
+    with database.read() as db:
+        return db.execute(select(User.id).where(User.name == name)).scalar_one_or_none()
 
 
 def has_users(database: Database) -> bool:

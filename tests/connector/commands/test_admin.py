@@ -35,6 +35,23 @@ def test_a_name_that_is_taken_did_not_work(connector: Console) -> None:
     assert (result.exit_code, result.stderr) == (1, "Error: there is a user olena already\n")
 
 
+def test_who_forgot_their_password_gets_another_link_and_who_left_is_removed(
+    connector: Console, deployment: Deployment
+) -> None:
+    deployment.connections.add("acme", "journal", {})
+    connector("admin", "create", "olena")
+    connector("admin", "create", "taras", "--role", "agent", "--extension", "101")
+    olena, taras = _user(deployment, "olena"), _user(deployment, "taras")
+    token = connector("admin", "link", "taras").stdout.splitlines()[-1].rpartition("/")[2]
+    assert use_link(deployment.database, token) == taras.id
+    listed = connector("admin", "list").stdout
+    assert listed == f"{olena.id}\tolena\tadmin\t-\t-\n{taras.id}\ttaras\tagent\tacme\t101\n"
+    assert connector("admin", "remove", "taras").stdout == "Removed taras\n"
+    for command in ("link", "remove"):
+        result = connector("admin", command, "taras")
+        assert (result.exit_code, result.stderr) == (1, "Error: there is no user taras\n")
+
+
 def test_an_agent_without_an_extension_is_refused(connector: Console, deployment: Deployment) -> None:
     deployment.connections.add("acme", "journal", {})
     result = connector("admin", "create", "taras", "--role", "agent", "--connection", "acme")

@@ -27,7 +27,9 @@ CLEAR = "clear_"
 
 class SignInForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF ships no annotations
     name = StringField(
-        lazy_gettext("Name"), [DataRequired(_FILL_IN), Length(max=200)], render_kw={"autocomplete": "username"}
+        lazy_gettext("Name"),
+        [DataRequired(_FILL_IN), Length(max=200)],
+        render_kw={"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"},
     )
     password = PasswordField(
         lazy_gettext("Password"), [DataRequired(_FILL_IN)], render_kw={"autocomplete": "current-password"}

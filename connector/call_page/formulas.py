@@ -14,6 +14,7 @@ from flask_babel import lazy_gettext
 
 CELL = re.compile(r"\$?[A-Z]{1,3}\$?[1-9][0-9]{0,6}")
 FIRST_CELL = "A2"
+_LOOKING_LATIN = str.maketrans("АВСЕНІКМОРТХ", "ABCEHIKMOPTX")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,16 +73,18 @@ def link_to(public_url: str, connection: str, number: str = "") -> str:
 
 
 def formula(sheet: Spreadsheet, link: str, cell: str) -> str:
-    """The formula that makes a link of the number in a cell. Blanks and plus signs would not survive in an address."""
+    """The formula that makes a link of the number in a cell. Blanks and plus signs would not survive in an address; 00
+    says the same as a plus."""
     bare, separator = cell, sheet.separator
-    for sign in (" ", "+"):
-        bare = f'{sheet.substitute}({bare}{separator}"{sign}"{separator}"")'
+    for sign, instead in ((" ", ""), ("+", "00")):
+        bare = f'{sheet.substitute}({bare}{separator}"{sign}"{separator}"{instead}")'
     return f'={sheet.hyperlink}("{link}"&{bare}{separator}"☎ "&{cell})'
 
 
 def cell_or_first(given: str) -> str:
-    """A cell's name as a formula has it, the first one where the text is none."""
-    cell = given.strip().upper()
+    """A cell's name as a formula has it, the first one where the text is none. Cyrillic letters that look the same are
+    meant as Latin ones."""
+    cell = given.strip().upper().translate(_LOOKING_LATIN)
     return cell if CELL.fullmatch(cell) else FIRST_CELL
 
 

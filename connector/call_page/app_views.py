@@ -55,7 +55,8 @@ def icon(name: str) -> Response:
 def numbers(connection: str) -> Response:
     """Makes the numbers of one's own pages clickable."""
     link = link_to(deployment().settings.public_url, _known(connection))
-    return Response(numbers_script(link), mimetype="text/javascript", headers={"Cache-Control": "max-age=3600"})
+    headers = {"Cache-Control": "max-age=3600", "Cross-Origin-Resource-Policy": "cross-origin"}
+    return Response(numbers_script(link), mimetype="text/javascript", headers=headers)
 
 
 def _known(name: str) -> str:

@@ -7,6 +7,7 @@ dials and never redirects; the page itself has the sign-in, and dials by its own
 
 from __future__ import annotations
 
+import logging
 import re
 import secrets
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from connector.calls.numbers import is_extension, readable
 from connector.click_to_call.at_once import AskedLately, DialStatus, NoBillcode, asked_before, dial_at_once, status_of
 from connector.click_to_call.dial_requests import DialRequest
 from connector.connections.store import Connection, NoSuchConnection
+from connector.db import Unavailable
 from connector.deployment import deployment
 from connector.locks import Lock, locked_by
 from connector.models import DialOrigin, DialState
@@ -33,6 +35,7 @@ from connector.panel.errors import error_page
 from connector.panel.forms import SignInForm, too_many_tries
 from connector.texts import DIAL_REASONS, UNCLEAR
 
+logger = logging.getLogger(__name__)
 _HERE = Path(__file__).parent
 blueprint = guarded(
     Blueprint(
@@ -84,7 +87,8 @@ def _old_form(_: CSRFError) -> Answer | HTTPException | tuple[str, int]:
         wanted = _wanted(str((request.view_args or {})["connection"]))
     except NotFound as error:
         return error_page(error)
-    return _page(wanted, status=400, too_old=current_user.is_authenticated)
+    too_old = gettext("The page was too old: press the button once more.") if current_user.is_authenticated else ""
+    return _page(wanted, status=400, warning=too_old)
 
 
 @blueprint.get("/<connection>/state/<call_id>")
@@ -184,6 +188,9 @@ def _call(wanted: Wanted) -> Answer:
         return _outcome(wanted, found)
     except AskedLately:
         return _page(wanted, status=409, lately=True)
+    except Unavailable as error:  # perhaps after Evrotel was asked; a worker may still do it
+        logger.warning("the database can't be written: %s", type(error).__name__)
+        return _page(wanted, status=503, warning=gettext(UNCLEAR))
     except NoBillcode:
         return _page(wanted, status=409, failed=_reason("no_billcode"))
 

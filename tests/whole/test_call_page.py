@@ -8,12 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 from urllib.parse import urlsplit
 
 import pytest
 import requests
 from playwright.sync_api import Browser, Page, expect
+from sqlalchemy.exc import OperationalError
 
+from connector.call_page import views
 from connector.panel.signin import create_user, set_password
 from tests.browsers import needs_browser, uncomplaining
 from tests.emulators.evrotel import Exchange, WebApps
@@ -241,6 +244,19 @@ def test_evrotel_refusing_is_said_with_another_way_to_call(links: Links, person:
     assert refused.status_code == 502
     assert "Evrotel refused it." in refused.text
     assert 'href="tel:+380671234567"' in refused.text
+
+
+def test_a_database_that_cannot_be_written_leaves_the_number_on_the_page(
+    links: Links, person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person.open(links.link())
+    person.sign_in()
+    broken = Mock(side_effect=OperationalError("INSERT", {}, Exception("database is locked")))
+    monkeypatch.setattr(views, "dial_at_once", broken)
+    answer = person.send("Call from 101")
+    assert answer.status_code == 503
+    assert "no clear answer" in answer.text
+    assert "Call from 101" in answer.text
 
 
 def test_the_page_tells_what_becomes_of_the_call(links: Links, person: Person) -> None:

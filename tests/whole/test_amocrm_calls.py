@@ -247,7 +247,7 @@ def test_a_slow_account_keeps_no_start_waiting(account: Account, amo: AmoCRM) ->
             for _ in range(3):
                 began = time.monotonic()
                 assert account.ring(CLIENT, "101")
-                assert time.monotonic() - began < 1
+                assert time.monotonic() - began < 2
             account.ring_at("other", CLIENT, "101")
             [popup] = wait_for(lambda: other.popups, 5)
         assert popup.users is None

@@ -229,7 +229,7 @@ def test_the_hook_of_a_revoked_access_is_believed_only_where_it_is_true(account:
     with amo.faults.always("POST", TOKEN_PATH, Fault.latency(3)):
         began = time.monotonic()
         assert requests.get(hook, params=genuine, timeout=5).status_code == 200
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 2.5
     assert not account.state().paused
     amo.revoke()
     for _ in range(2):

@@ -84,4 +84,4 @@ def test_stopping_ends_open_streams_at_once(board: LiveBoard) -> None:
     board.stop()
     began = time.monotonic()
     assert list(lines) == []
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 2.5

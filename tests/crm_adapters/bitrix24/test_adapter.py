@@ -403,7 +403,7 @@ def test_a_ringing_call_does_not_wait_for_the_budget(office: Office) -> None:
     telling = start()
     began = time.monotonic()
     office.tell(telling, priority=Priority.START, seconds=2.5)
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 1.5
     retry_after = getattr(error_of(telling, Limited), "retry_after", None)
     assert retry_after is not None
     assert 0 < retry_after < 1

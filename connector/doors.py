@@ -50,6 +50,8 @@ from crm_adapters.registry import DESCRIPTIONS
 logger = logging.getLogger(__name__)
 
 blueprint = Blueprint("doors", __name__)
+ASKING = "ask-account"
+"""The name of threads that ask an account whether it is still ours."""
 
 
 @blueprint.route("/<crm>/<name>/<door>", methods=["GET", "POST", "OPTIONS"], provide_automatic_options=False)
@@ -177,7 +179,7 @@ def _take(
             keep_offer(here, connection, said)
         case AccessDoubted():
             # Whoever tells waits three seconds at most, which a refresh of the tokens may take longer than.
-            threading.Thread(target=_ask_account, args=(here, connection), daemon=True).start()
+            threading.Thread(target=_ask_account, args=(here, connection), name=ASKING, daemon=True).start()
         case Uninstalled():
             here.connections.pause(connection.id, by="connector", reason=said.reason)
     return _text(200, "OK")

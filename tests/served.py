@@ -16,6 +16,7 @@ from connector.connections.check import check_connection
 from connector.connections.one_use import new_state
 from connector.delivery.worker import Worker
 from connector.deployment import Deployment
+from connector.doors import ASKING
 from tests.conftest import make_settings, migrate
 from tests.emulators.amocrm import AmoCRM
 from tests.emulators.bitrix24 import Bitrix24
@@ -47,7 +48,7 @@ class ServedHere:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._stop.set()
         self._server.shutdown()
-        for thread in self._threads:
+        for thread in [*self._threads, *(each for each in threading.enumerate() if each.name == ASKING)]:
             thread.join()
         self._server.server_close()
         self.deployment.database.dispose()

@@ -150,7 +150,7 @@ def _answered(deployment: Deployment, connection: Connection, wanted: NewCampaig
         with deployment.database.read() as db:
             row = db.execute(_mine(connection).where(Campaign.key == wanted.key)).first()
         if row is None:
-            raise Refused("Evrotel did not start its list, it said: no")
+            raise Refused("Evrotel did not start its list: another request of the same key was refused")
         if not (row.by_evrotel and row.status == CampaignStatus.DRAFT) or time.monotonic() > give_up:
             return row
         time.sleep(0.2)

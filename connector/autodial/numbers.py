@@ -74,12 +74,13 @@ def _read(text: str, region: str) -> tuple[str | None, str]:
     return number, ""
 
 
-def entries_of_file(content: bytes) -> list[tuple[int, str]]:
+def entries_of_file(content: bytes, region: str) -> list[tuple[int, str]]:
     """The entries of a CSV file, a spreadsheet (XLSX, XLS, ODS) or a plain list: line (from 1) and text, one for each
     row that is not empty.
 
-    Of a row with several cells the first one that can be called, else that looks like a number; a file of one row is a
-    list across. A first row of headings is left out. Raises ValueError that says what is wrong.
+    Of a row with several cells the first one that can be called (`region`: the country of national numbers), else that
+    looks like a number; a file of one row is a list across. A first row of headings is left out. Raises ValueError that
+    says what is wrong.
     """
     is_sheet = content.startswith((b"PK", b"\xd0\xcf\x11\xe0"))
     table = rows_of_sheet(content, MOST + 2) if is_sheet else _table(_decoded(content))
@@ -88,23 +89,23 @@ def entries_of_file(content: bytes) -> list[tuple[int, str]]:
     ]
     if rows and not any(_LIKE_A_NUMBER.match(cell) for cell in rows[0][1]):
         del rows[0]
-    if len(rows) == 1 and all(map(_can_be_called, rows[0][1])):
+    if len(rows) == 1 and all(_can_be_called(cell, region) for cell in rows[0][1]):
         rows = [(rows[0][0], [cell]) for cell in rows[0][1]]
     if len(rows) > MOST:
         raise ValueError(f"a list may have {MOST} numbers at most")
-    return [(line, _A_FLOAT.sub(r"\1", _entry(row))) for line, row in rows]
+    return [(line, _A_FLOAT.sub(r"\1", _entry(row, region))) for line, row in rows]
 
 
-def _entry(row: Sequence[str]) -> str:
+def _entry(row: Sequence[str], region: str) -> str:
     """The cell that a row is there for: clients' IDs, contracts and dates look like numbers too."""
     alike = [cell for cell in row if _LIKE_A_NUMBER.match(cell)]
     if len(alike) > 1:
-        return next(filter(_can_be_called, alike), alike[0])
+        return next((cell for cell in alike if _can_be_called(cell, region)), alike[0])
     return alike[0] if alike else row[0]
 
 
-def _can_be_called(cell: str) -> bool:
-    return _read(_A_FLOAT.sub(r"\1", cell), "UA")[0] is not None
+def _can_be_called(cell: str, region: str) -> bool:
+    return _read(_A_FLOAT.sub(r"\1", cell), region)[0] is not None
 
 
 def _decoded(content: bytes) -> str:

@@ -51,8 +51,8 @@ def is_extension(raw: str) -> bool:
 
 
 def is_clients(number: str) -> bool:
-    """Whether a number (`dialable_number`) is one of somebody outside; Evrotel takes 380 and nine digits of ours."""
-    return re.fullmatch(r"\+(?:380\d{9}|(?!380)\d{7,15})", number) is not None
+    """Whether a number (`dialable_number`) is one of somebody outside, neither an inner nor a short one."""
+    return re.fullmatch(r"\+\d{7,15}", number) is not None
 
 
 def dialable_number(raw: str, region: str) -> str | None:

@@ -85,9 +85,10 @@ def _numbers(file: Path | None, connection: Connection) -> tuple[NumberList, lis
     """What is in the file, and the line of each entry."""
     if file is None:
         return NumberList(numbers=(), duplicates=(), rejected=()), []
+    region = connection.get("phone_region")
     try:
-        entries = entries_of_file(file.read_bytes())
-        found = read_numbers((text for _, text in entries), connection.get("phone_region"))
+        entries = entries_of_file(file.read_bytes(), region)
+        found = read_numbers((text for _, text in entries), region)
     except ValueError as error:
         raise click.ClickException(f"{file}: {error}") from None
     if not found.numbers:

@@ -37,7 +37,7 @@ LONGEST_RECORDS = 64 * 1024 * 1024
 _NO = re.compile(r"[\s\"']*(?:bad|access denied|error|fail|forbidden|invalid|unknown|wrong)", re.IGNORECASE)
 """How bodies begin that come with status 200 and mean no: `bad` (package wearesho-team/evrotel), `Access denied` (the
 operator's own sample receiver), `wrong mediafile name`, and other words that begin no yes."""
-DOORS_SHUT = ("401 ", "403 ", "408 ", "429 ")
+DOORS_SHUT = frozenset({401, 403, 408, 429})
 """Statuses that say nothing of the number: nobody was called, and the same request may go through later."""
 PLAYED: dict[str, Disposition] = {
     "answer": Disposition.ANSWERED,
@@ -67,10 +67,12 @@ class Verdict(StrEnum):
 @dataclass(frozen=True, kw_only=True)
 class DialAnswer:
     """The verdict and what Evrotel said, shortened; with `disposition` how a played message ended, and with
-    `wait_seconds` how long Evrotel wants to be left alone where it was asked too soon."""
+    `wait_seconds` how long Evrotel wants to be left alone where it was asked too soon. `status` is HTTP's, 0 where no
+    answer came."""
 
     verdict: Verdict
     text: str = ""
+    status: int = 0
     disposition: Disposition | None = None
     wait_seconds: float | None = None
 
@@ -132,7 +134,7 @@ class EvrotelClient:
         longer = 0.0 if message is None else max(message.total_seconds() - SHORT_MESSAGE, 0.0)
         content = {"billcode": self._billcode, "mediafile": mediafile, "nm": dialled_number(number)}
         answer, _ = self._send("POST", self._settings.evrotel_dial_url, PLAY_SECONDS + longer, data=content)
-        if answer.verdict is Verdict.REFUSED and answer.text.startswith(DOORS_SHUT):
+        if answer.verdict is Verdict.REFUSED and answer.status in DOORS_SHUT:
             return replace(answer, verdict=Verdict.UNREACHABLE)
         if answer.verdict is not Verdict.ACCEPTED:
             return answer
@@ -212,12 +214,12 @@ class EvrotelClient:
         except (requests.RequestException, BodyTooLarge, DeadlinePassed) as error:
             verdict = Verdict.UNREACHABLE if _not_sent(error) else Verdict.UNCLEAR
             return DialAnswer(verdict=verdict, text=type(error).__name__), b""
-        text = self._without_token(_one_line(body[:LONGEST_ANSWER]))
-        if response.status_code >= 500:  # a proxy's, perhaps, after Evrotel has taken the request
-            return DialAnswer(verdict=Verdict.UNCLEAR, text=f"{response.status_code} {text}"[:SHOWN]), body
-        if response.status_code >= 300:
-            return DialAnswer(verdict=Verdict.REFUSED, text=f"{response.status_code} {text}"[:SHOWN]), body
-        return DialAnswer(verdict=Verdict.ACCEPTED, text=text[:SHOWN]), body
+        text, status = self._without_token(_one_line(body[:LONGEST_ANSWER])), response.status_code
+        if status < 300:
+            return DialAnswer(verdict=Verdict.ACCEPTED, text=text[:SHOWN], status=status), body
+        # 5xx is a proxy's, perhaps, after Evrotel has taken the request
+        verdict = Verdict.UNCLEAR if status >= 500 else Verdict.REFUSED
+        return DialAnswer(verdict=verdict, text=f"{status} {text}"[:SHOWN], status=status), body
 
 
 def _whole_number(digits: str) -> int | float:

@@ -193,12 +193,13 @@ def given_numbers(form: Any, connection: Connection) -> tuple[NumberList, list[R
     """What stands in the form's file, or else in its text, and what of it can't be called. A file that can't be read is
     an error of the form's and gives no numbers."""
     content = form.file.data.stream.read() if form.file.data else (form.numbers.data or "").encode(errors="replace")
+    region = connection.get("phone_region")
     try:
-        entries = entries_of_file(content)
+        entries = entries_of_file(content, region)
     except ValueError as error:
         numbers_field(form).errors = [in_words(error)]
         entries = []
-    found = read_numbers((text for _, text in entries), connection.get("phone_region"))
+    found = read_numbers((text for _, text in entries), region)
     return found, [Rejection(entries[each.index][0], each.value, in_words(each.error)) for each in found.rejected]
 
 

@@ -154,15 +154,6 @@ def test_what_is_wrong_is_said(tenant: Tenant, name: str, value: str) -> None:
     assert answer.json["status"] == 422
 
 
-@pytest.mark.parametrize("body", [b"no JSON", b'"\xff"', b"[" * 50_000, b"1" * 5_000, b'{"to": "\\ud800"}'])
-def test_a_body_that_is_no_json_is_the_senders_fault(tenant: Tenant, body: bytes) -> None:
-    headers = {"Authorization": f"Bearer {tenant.key}", "Content-Type": "application/json"}
-    answer = tenant.client.post("/api/v1/connections/shop/calls", data=body, headers=headers)
-    assert (answer.status_code, answer.content_type) == (400, "application/problem+json")
-    with_mark = tenant.client.post("/api/v1/connections/shop/calls", data=b"\xef\xbb\xbf{}", headers=headers)
-    assert with_mark.status_code == 422
-
-
 def test_one_call_tells_what_its_crm_was_told(deployment: Deployment, tenant: Tenant) -> None:
     call_id = add_call(deployment, tenant.connection)
     finish = delivery_row(call_id, tenant.connection.id, DeliveryKind.FINISH, SUMMER, error="503", attempts=1)

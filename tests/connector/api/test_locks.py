@@ -150,6 +150,7 @@ CALL = '{"to": "+380671234567", "from": ["101"]}'
         (b"\xff\xfe{", "application/json", 400),
         ('{"to": ' + "1" * 5000 + "}", "application/json", 400),
         ("[" * 60000, "application/json", 400),
+        ('{"to": "\\ud800"}', "application/json", 400),
         ("", "application/json", 422),
         (CALL, "text/plain", 415),
         ("to=0671234567&from=101", "application/x-www-form-urlencoded", 415),

@@ -46,8 +46,14 @@ def test_tables_of_every_kind(content: bytes) -> None:
     assert read_numbers(texts_of_file(content), "UA").numbers == TWO
 
 
-def texts_of_file(content: bytes) -> list[str]:
-    return [text for _, text in entries_of_file(content)]
+def test_the_cell_to_call_is_read_in_the_connection_s_country() -> None:
+    row = b"0671234567;+380501112233\n0671234568;+380501112234\n"
+    assert texts_of_file(row, "UA") == ["0671234567", "0671234568"]
+    assert texts_of_file(row, "PL") == ["+380501112233", "+380501112234"]
+
+
+def texts_of_file(content: bytes, region: str = "UA") -> list[str]:
+    return [text for _, text in entries_of_file(content, region)]
 
 
 def sheet(*rows: tuple[str, ...], last: str = "") -> bytes:

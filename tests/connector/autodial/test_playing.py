@@ -54,7 +54,7 @@ def test_where_it_is_too_soon_for_several_all_wait(deployment: Deployment, monke
 def test_a_shut_door_is_no_try(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     shop = add_connection(deployment, evrotel_billcode="20558")
     for status, verdict in ((401, Verdict.UNREACHABLE), (429, Verdict.UNREACHABLE), (404, Verdict.REFUSED)):
-        said = DialAnswer(verdict=Verdict.REFUSED, text=f"{status} no"), b""
+        said = DialAnswer(verdict=Verdict.REFUSED, text=f"{status} no", status=status), b""
         monkeypatch.setattr(EvrotelClient, "_send", lambda *_, said=said, **__: said)
         assert EvrotelClient(deployment.settings, shop).play("x.wav", LISTED[0]).verdict is verdict
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -16,7 +21,7 @@ from connector.db import now
 from connector.models import Dial
 from tests.emulators.bitrix24 import Bitrix24
 from tests.emulators.evrotel import Exchange, WebApps
-from tests.running import Installation, wait_for
+from tests.running import ROOT, Installation, wait_for
 from tests.served import Served
 
 CALL = {"to": "067 123-45-67", "from": ["101", "102"], "routing": "inline"}
@@ -42,6 +47,22 @@ class Program:
 @pytest.fixture
 def program(served: Served) -> Program:
     return Program(served)
+
+
+@pytest.mark.parametrize("language", ["curl", "Python"])
+def test_the_samples_of_the_documentation_work(
+    served: Served, evrotel_apps: WebApps, program: Program, language: str
+) -> None:
+    page = (ROOT / "docs" / "api.md").read_text().partition(f"### {language}\n")[2].partition("\n### ")[0]
+    sample = page.replace("https://connector.example/api/v1/connections/shop", program.url)
+    key = program.headers["Authorization"].removeprefix("Bearer ")
+    command = [sys.executable, "-c", f"key = {key!r}\n{sample.partition('```python')[2].partition('```')[0]}"]
+    if language == "curl":
+        command = ["sh", "-c", textwrap.dedent(sample)]
+        if shutil.which("curl") is None:
+            pytest.skip("curl is not here")
+    subprocess.run(command, env={**os.environ, "KEY": key}, check=True, timeout=60)
+    assert [each["numberB"] for each in dialled(evrotel_apps)] == ["380671234567"]
 
 
 def dialled(apps: WebApps) -> list[Any]:

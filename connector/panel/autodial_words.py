@@ -27,6 +27,7 @@ SAID = (
     _("Evrotel could not be reached: try again later"),
     _("Evrotel did not take the file, it said: %(said)s. It has to reach %(url)s from outside"),
     _("Evrotel did not start its list, it said: %(said)s"),
+    _("Evrotel did not start its list: another request of the same key was refused"),
     _("Evrotel gave no clear answer: %(said)s"),
     _("this campaign was started before"),
     _("call a phone of your own first: nobody is called before somebody has heard the message"),

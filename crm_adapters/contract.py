@@ -40,6 +40,11 @@ class Capability(StrEnum):
     """An employee can be told something."""
     WORKFLOW = "workflow"
     """Robots ask for calls and wait for what becomes of them."""
+    EVERY_EVENT = "every_event"
+    """Each event is told in its turn, however late: a start after the end of its call, a missed call after the client
+    was reached, calls from withheld numbers. The others are spared what has been overtaken."""
+    ANNOUNCEMENTS = "announcements"
+    """It hears also of what is no call: requests of the call-back button, the ends of campaigns."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -49,13 +49,19 @@ class CallFacts:
     `crm_call_id` is the CRM's own ID where an earlier telling was given one. `create_customer` tells whether the CRM
     may make a lead or contact of an unknown number.
 
+    `client_number` is empty where it is withheld, of which only those that hear EVERY_EVENT are told.
+
     Whose call it is, the first that is known: `user_id` is the CRM user of the extension, `noted_user_id` whom the CRM
     has it under since an earlier telling; `line_user_ids`, all of whom see the card, for a call to a line and for a
     call-back that rings at several; and `fallback_user_id`, the connection's default. `employees` are the IDs of all
     users that may be named, empty where that is not known.
 
     Where a visitor of a site asked to be called, `origin` says for people where that was, in the connection's language,
-    and `tags` are the page's utm tags (`utm_source`, ...). For a call of an autodial campaign `origin` names it.
+    and `tags` are the page's utm tags (`utm_source`, ...); `callback_id` is the request's ID. For a call of an autodial
+    campaign `origin` names it, and `campaign` is its bare name.
+
+    `callid` is what Evrotel was answered, empty while that is open. `from_records`: found in Evrotel's call records
+    afterwards.
     """
 
     call_id: str
@@ -74,13 +80,29 @@ class CallFacts:
     employees: frozenset[str] = frozenset()
     origin: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
+    callid: str = ""
+    campaign: str = ""
+    callback_id: str = ""
+    from_records: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inbound:
+    """A request of Evrotel's as it came."""
+
+    content_type: str
+    body: bytes
 
 
 @dataclass(frozen=True, kw_only=True)
 class CallStarted(CallFacts):
-    """The phone rings or the employee dials. `show_card` is false where a card would come too late to be of use."""
+    """The phone rings or the employee dials. `show_card` is false where a card would come too late to be of use.
+
+    `read_inbound` gives Evrotel's own request, None where the call did not come from one; so it does for an end.
+    """
 
     show_card: bool = True
+    read_inbound: Callable[[], Inbound | None] = lambda: None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +122,7 @@ class CallEnded(CallFacts):
     result: str = ""
     recording_url: str | None = None
     earlier_notes: Callable[[], Sequence[Mapping[str, Any]]] = tuple
+    read_inbound: Callable[[], Inbound | None] = lambda: None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +131,8 @@ class RecordingReady:
 
     `url` is its public link (None where the CRM could not reach it, then only the content serves); `read_content`
     returns the whole file's bytes. `filename` ends in the extension of what is at the link, `content_filename` of the
-    content's format, which for large files is a smaller one.
+    content's format, which for large files is a smaller one. `seconds` is how long it plays, where that is known.
+    `call` is told to those that hear EVERY_EVENT.
     """
 
     call_id: str
@@ -117,6 +141,8 @@ class RecordingReady:
     filename: str
     content_filename: str
     read_content: Callable[[], bytes]
+    seconds: float | None = None
+    call: CallFacts | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,12 +166,15 @@ class CallReturned:
     """The client of a missed call was reached: what was to be done for it is done.
 
     `task_id` is the CRM's ID of it, None where nothing was to be done. `result` says so in the connection's language.
+    `call` is the missed one, told to those that hear EVERY_EVENT; `by_call_id` our ID of the one that reached them.
     """
 
     call_id: str
     crm_call_id: str | None
     task_id: str | None
     result: str = ""
+    call: CallFacts | None = None
+    by_call_id: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,4 +199,19 @@ class WorkflowAnswer:
     text: str
 
 
-Event = CallStarted | CallEnded | RecordingReady | CallMissed | CallReturned | EmployeeNotice | WorkflowAnswer
+@dataclass(frozen=True, kw_only=True)
+class Announced:
+    """Something that is no call has happened: `name` says what, such as `callback.requested`, `data` (JSON values) of
+    which. `id` is unique and the same at every repeat: the idempotency key."""
+
+    id: str
+    name: str
+    at: datetime
+    data: Mapping[str, Any]
+    call_id: str = ""
+    crm_call_id: str | None = None
+
+
+Event = (
+    CallStarted | CallEnded | RecordingReady | CallMissed | CallReturned | EmployeeNotice | WorkflowAnswer | Announced
+)

@@ -28,13 +28,19 @@ class Origin:
 
 def origin_of(database: Database, dial_key: str | None, language: str) -> Origin:
     """The origin of the call that this key's request to dial was for; an empty one where no site's visitor asked."""
-    name, _, rest = (dial_key or "").partition("-")
-    if name != DialOrigin.SITE:
+    request_id = callback_id(dial_key)
+    if not request_id:
         return Origin()
-    query = select(*CallbackRequest.__table__.columns).where(CallbackRequest.id == rest.partition("-")[0])
+    query = select(*CallbackRequest.__table__.columns).where(CallbackRequest.id == request_id)
     with database.read() as db:
         row = db.execute(query).first()
     return _told(row, language) if row is not None else Origin()
+
+
+def callback_id(dial_key: str | None) -> str:
+    """The ID of the call-back request that this key's request to dial was for; empty where there was none."""
+    name, _, rest = (dial_key or "").partition("-")
+    return rest.partition("-")[0] if name == DialOrigin.SITE else ""
 
 
 def _told(row: Any, language: str) -> Origin:

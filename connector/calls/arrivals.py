@@ -10,6 +10,7 @@ import uuid_utils
 from sqlalchemy import Connection as SQLConnection
 from sqlalchemy import insert, update
 
+from connector.calls.kinds import tellable
 from connector.calls.numbers import Parties
 from connector.connections.store import Connection
 from connector.evrotel.parser import StartEvent
@@ -52,7 +53,7 @@ class NewStart:
     @property
     def tellable(self) -> bool:
         """Whether a CRM may hear of the call."""
-        return self.parties.client_number is not None and self.kind is not CallKind.INNER
+        return tellable(self.connection, self.parties.client_number, self.kind)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -347,7 +347,7 @@ def _from_end_alone(db: SQLConnection, item: NewEnd) -> str:
         "state": CallState.ENDED,
         "source": "event",
         "awaits_start": True,
-        "note": call_note(who.client_number, kind),
+        "note": call_note(item.connection, who.client_number, kind),
         "created_at": item.arrival.at,
         "updated_at": item.arrival.at,
     }

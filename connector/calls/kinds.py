@@ -8,6 +8,7 @@ from sqlalchemy import select
 from connector.calls.numbers import is_extension, normal_number
 from connector.connections.store import Connection
 from connector.models import Extension
+from crm_adapters.contract import Capability
 from crm_adapters.events import CallKind, Direction
 from crm_adapters.settings import parse_user_by_extension
 
@@ -15,11 +16,16 @@ WITHHELD = "the number is withheld: there is nobody to log the call for"
 AMONG_EMPLOYEES = "a call among employees: no client to log it for"
 
 
-def call_note(client_number: str | None, kind: CallKind) -> str | None:
+def tellable(connection: Connection, client_number: str | None, kind: CallKind) -> bool:
+    """Whether the CRM is to hear of a call."""
+    return call_note(connection, client_number, kind) is None
+
+
+def call_note(connection: Connection, client_number: str | None, kind: CallKind) -> str | None:
     """Why no CRM is told of a call, None where it is."""
     if kind is CallKind.INNER:
         return AMONG_EMPLOYEES
-    return None if client_number else WITHHELD
+    return None if client_number or connection.can(Capability.EVERY_EVENT) else WITHHELD
 
 
 def call_kind(connection: Connection, direction: Direction, number_a: str, *, inner: bool) -> CallKind:

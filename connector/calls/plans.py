@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection as SQLConnection
 from sqlalchemy import insert, or_, select, update
 
+from connector.calls.kinds import tellable
 from connector.calls.numbers import is_extension
 from connector.connections.store import Connection
 from connector.db import insert_or_ignore
@@ -18,6 +19,8 @@ from connector.models import Call, Delivery, DeliveryKind, DeliveryState, Dial, 
 from crm_adapters.contract import Capability
 from crm_adapters.events import CallKind, Direction, Disposition
 
+REACHED_BY = "reached_by"
+"""The key in the progress of a RETURNED delivery for our ID of the call that reached the client."""
 TASKS_LAST = timedelta(days=30)
 """So long a task stands for all missed calls of its client, and is completed when the client is reached."""
 
@@ -42,7 +45,7 @@ class EndedRow:
 
     @property
     def tellable(self) -> bool:
-        return self.in_crm or (self.client_number is not None and self.kind is not CallKind.INNER)
+        return self.in_crm or tellable(self.connection, self.client_number, self.kind)
 
     @property
     def answered(self) -> bool:
@@ -57,7 +60,8 @@ class EndedRow:
     def leaves_a_task(self) -> bool:
         """Whether a client tried to reach somebody and did not."""
         wanted = self.direction is Direction.INCOMING or self.kind is CallKind.CALLBACK
-        return wanted and self.of_client and not self.answered and not self.silent
+        somebody = self.of_client or (self.client_number is None and self.tellable)
+        return wanted and somebody and not self.answered and not self.silent
 
     @property
     def reaches_the_client(self) -> bool:
@@ -77,6 +81,7 @@ def plan(db: SQLConnection, call: EndedRow) -> None:
                 Delivery.call_id == call.call_id,
                 Delivery.kind == DeliveryKind.START,
                 Delivery.state == DeliveryState.PENDING,
+                Delivery.expires_at.is_not(None),
                 or_(Delivery.claimed_until.is_(None), Delivery.claimed_until < call.at),
             )
             .values(state=DeliveryState.EXPIRED, settled_at=call.at, error="told with the end of the call")
@@ -137,18 +142,21 @@ def _plan_returned(db: SQLConnection, call: EndedRow) -> None:
     ).all()
     if not tasks:
         return
-    db.execute(
-        update(Delivery)
-        .where(
-            # One that is being made may be there already: it is made whole, and done after that.
-            Delivery.id.in_([task.id for task in tasks if task.state == DeliveryState.DEAD or not task.progress]),
-            Delivery.state.in_([DeliveryState.PENDING, DeliveryState.DEAD]),
+    if not call.connection.can(Capability.EVERY_EVENT):
+        db.execute(
+            update(Delivery)
+            .where(
+                # One that is being made may be there already: it is made whole, and done after that.
+                Delivery.id.in_([task.id for task in tasks if task.state == DeliveryState.DEAD or not task.progress]),
+                Delivery.state.in_([DeliveryState.PENDING, DeliveryState.DEAD]),
+            )
+            .values(state=DeliveryState.EXPIRED, settled_at=call.at, error="the client was reached before")
         )
-        .values(state=DeliveryState.EXPIRED, settled_at=call.at, error="the client was reached before")
-    )
     # Also for those: one that is being told just now is made all the same.
     rows = [
-        delivery_row(task.call_id, call.connection.id, DeliveryKind.RETURNED, call.at)
+        delivery_row(
+            task.call_id, call.connection.id, DeliveryKind.RETURNED, call.at, progress={REACHED_BY: call.call_id}
+        )
         for task in sorted(tasks, key=lambda task: task.call_id)
     ]
     db.execute(insert_or_ignore(db, Delivery, ["call_id", "kind"]), rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection as SQLConnection
@@ -100,7 +100,7 @@ def _call_row(item: NewStart) -> dict[str, Any]:
         "state": CallState.OPEN,
         "source": "event",
         "awaits_start": False,
-        "note": call_note(item.parties.client_number, item.kind),
+        "note": call_note(item.connection, item.parties.client_number, item.kind),
         "kind": item.kind,
         "created_at": item.arrival.at,
         "updated_at": item.arrival.at,
@@ -154,9 +154,14 @@ def _start_row(item: NewStart, call_id: str) -> dict[str, Any]:
         DeliveryKind.START,
         item.arrival.at,
         claimed_until=item.claimed_until,
-        expires_at=item.arrival.at
-        + (CARD_IS_WORTH if item.connection.can(Capability.CALL_ID) else CARD_ALONE_IS_WORTH),
+        expires_at=_expires_at(item),
     )
+
+
+def _expires_at(item: NewStart) -> datetime | None:
+    if item.connection.can(Capability.EVERY_EVENT):
+        return None
+    return item.arrival.at + (CARD_IS_WORTH if item.connection.can(Capability.CALL_ID) else CARD_ALONE_IS_WORTH)
 
 
 def _known_calls(db: SQLConnection, identities: Sequence[tuple[int, str]]) -> dict[tuple[int, str], StartTaken]:

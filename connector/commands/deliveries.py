@@ -21,7 +21,7 @@ def list_() -> None:
     """The failed ones, one a line: ID, connection, what, call, why."""
     with opened() as deployment:
         for row in admin.failed(deployment.database):
-            click.echo(f"{row.id}  {row.connection}  {row.kind}  {row.call_id}  {one_line(row.error or '')}")
+            click.echo(f"{row.id}  {row.connection}  {row.kind}  {row.call_id or '-'}  {one_line(row.error or '')}")
 
 
 @deliveries.command()

@@ -17,7 +17,8 @@ _FAILED = (DeliveryState.DEAD, DeliveryState.GIVEN_UP)
 def failed(database: Database, connection_id: int | None = None) -> Sequence[Any]:
     """Deliveries that are dead, and pending ones that have failed by themselves; the oldest first.
 
-    Rows: id, connection (name), call_id, kind, state, attempts, error, due_at, client_number, created_at.
+    Rows: id, connection (name), call_id (None where it is about no call), kind, state, attempts, error, due_at,
+    client_number, created_at.
     """
     query = (
         select(
@@ -33,7 +34,7 @@ def failed(database: Database, connection_id: int | None = None) -> Sequence[Any
             Delivery.created_at,
         )
         .join(Connection, Connection.id == Delivery.connection_id)
-        .join(Call, Call.id == Delivery.call_id)
+        .outerjoin(Call, Call.id == Delivery.call_id)
         .where(
             (Delivery.state == DeliveryState.DEAD)
             | ((Delivery.state == DeliveryState.PENDING) & (Delivery.attempts > 0))

@@ -12,14 +12,15 @@ from urllib.parse import urlsplit
 from sqlalchemy import select
 from sqlalchemy.orm import aliased
 
-from connector.callback.context import NO_MARKUP, Origin, origin_of
+from connector.callback.context import NO_MARKUP, Origin, callback_id, origin_of
 from connector.calls.numbers import readable
 from connector.calls.people import user_of, users, users_by_extension, users_of_line
-from connector.calls.plans import TASKS_LAST
+from connector.calls.plans import REACHED_BY, TASKS_LAST
 from connector.connections.store import Connection
 from connector.db import now
 from connector.deployment import Deployment
-from connector.models import Call, Delivery, DeliveryKind, DeliveryState, DialOrigin
+from connector.evrotel.parser import EndEvent, StartEvent, parse_event
+from connector.models import Call, Delivery, DeliveryKind, DeliveryState, DialOrigin, InboundEvent
 from connector.recordings.content import read_recording, sent_as_mp3
 from connector.recordings.links import EXTENSIONS, given_url
 from connector.texts import (
@@ -38,9 +39,11 @@ from connector.texts import (
     TASK_TITLE,
     in_language,
 )
-from crm_adapters.contract import TASK_ID, Telling
+from crm_adapters.contract import TASK_ID, Capability, Telling
 from crm_adapters.events import (
+    Announced,
     CallEnded,
+    CallFacts,
     CallKind,
     CallMissed,
     CallReturned,
@@ -49,6 +52,7 @@ from crm_adapters.events import (
     Disposition,
     EmployeeNotice,
     Event,
+    Inbound,
     RecordingReady,
     WorkflowAnswer,
 )
@@ -70,7 +74,11 @@ def telling_of(deployment: Deployment, connection: Connection, row: Any, seconds
 
 def _started(deployment: Deployment, connection: Connection, row: Any, seconds: float) -> Event:
     facts = _facts(deployment, connection, row, seconds)
-    return CallStarted(**facts, show_card=facts["kind"] is not CallKind.AUTODIAL)
+    return CallStarted(
+        **facts,
+        show_card=facts["kind"] is not CallKind.AUTODIAL,
+        read_inbound=lambda: _inbound(deployment, row.call_id, StartEvent),
+    )
 
 
 def _ended(deployment: Deployment, connection: Connection, row: Any, seconds: float) -> Event:
@@ -84,7 +92,22 @@ def _ended(deployment: Deployment, connection: Connection, row: Any, seconds: fl
         result=" ".join(filter(None, (_result(connection, row), facts["origin"]))),
         recording_url=_recording_url(deployment, connection, row),
         earlier_notes=lambda: _earlier_notes(deployment, connection, row),
+        read_inbound=lambda: _inbound(deployment, row.call_id, EndEvent),
     )
+
+
+def _inbound(deployment: Deployment, call_id: str, kind: type[StartEvent | EndEvent]) -> Inbound | None:
+    """Evrotel's own request that told of the call's start, or of its end."""
+    query = (
+        select(InboundEvent.content_type, InboundEvent.body)
+        .where(InboundEvent.call_id == call_id, InboundEvent.reason.is_(None))
+        .order_by(InboundEvent.id)
+        .limit(20)
+    )
+    with deployment.database.read() as db:
+        kept = db.execute(query).all()
+    fitting = (each for each in kept if isinstance(parse_event(each.body), kind))
+    return next((Inbound(content_type=each.content_type, body=each.body) for each in fitting), None)
 
 
 def _result(connection: Connection, row: Any) -> str:
@@ -143,7 +166,7 @@ def _facts(deployment: Deployment, connection: Connection, row: Any, seconds: fl
         "call_id": row.call_id,
         "crm_call_id": row.crm_call_id,
         "direction": direction,
-        "client_number": row.client_number,
+        "client_number": row.client_number or "",
         "line": row.line,
         "extension": row.extension,
         "user_id": user_id,
@@ -157,7 +180,18 @@ def _facts(deployment: Deployment, connection: Connection, row: Any, seconds: fl
         "employees": frozenset(user.id for user in users(deployment, connection)) if needs_employees else frozenset(),
         "origin": origin.text,
         "tags": origin.tags,
+        "callid": row.callid or "",
+        "campaign": row.dial_asked_by if row.dial_origin == DialOrigin.CAMPAIGN else "",
+        "callback_id": callback_id(row.dial_key),
+        "from_records": row.source == "records",
     }
+
+
+def _whole(deployment: Deployment, connection: Connection, row: Any, seconds: float) -> CallFacts | None:
+    """The call of an event that most CRMs need no more than its ID for."""
+    if not connection.can(Capability.EVERY_EVENT):
+        return None
+    return CallFacts(**_facts(deployment, connection, row, seconds))
 
 
 def _origin(deployment: Deployment, connection: Connection, row: Any) -> Origin:
@@ -187,7 +221,7 @@ def _missed(deployment: Deployment, connection: Connection, row: Any, seconds: f
     minutes = int(connection.get("missed_call_task"))
     language, ended_at = connection.get("language"), row.ended_at.astimezone(connection.zone)
     values = {
-        "number": readable(row.client_number),
+        "number": readable(row.client_number or ""),
         "time": f"{row.started_at.astimezone(connection.zone):%d.%m %H:%M}",
     }
     text = MISSED_ON_LINE if row.line else MISSED
@@ -227,7 +261,7 @@ def _earlier_task_id(deployment: Deployment, connection: Connection, row: Any) -
         return next((str(progress[TASK_ID]) for progress in kept if progress.get(TASK_ID)), None)
 
 
-def _returned(deployment: Deployment, connection: Connection, row: Any, _: float) -> Event:
+def _returned(deployment: Deployment, connection: Connection, row: Any, seconds: float) -> Event:
     with deployment.database.read() as db:
         progress = db.execute(
             select(Delivery.progress).where(Delivery.call_id == row.call_id, Delivery.kind == DeliveryKind.TASK)
@@ -237,6 +271,8 @@ def _returned(deployment: Deployment, connection: Connection, row: Any, _: float
         crm_call_id=row.crm_call_id,
         task_id=(progress or {}).get(TASK_ID),
         result=in_language(connection.get("language"), REACHED),
+        call=_whole(deployment, connection, row, seconds),
+        by_call_id=row.progress.get(REACHED_BY, ""),
     )
 
 
@@ -272,7 +308,7 @@ def creates_customer(rule: str, direction: Direction, kind: CallKind = CallKind.
     return rule == "all" or (rule == "incoming" and by_client)
 
 
-def _recording(deployment: Deployment, connection: Connection, row: Any, _: float) -> Event:
+def _recording(deployment: Deployment, connection: Connection, row: Any, seconds: float) -> Event:
     kept = "mp3" if row.as_mp3 else EXTENSIONS.get(row.content_type, "wav")
     mp3 = sent_as_mp3(row.content_type, row.recording_size, row.as_mp3)
     return RecordingReady(
@@ -282,6 +318,17 @@ def _recording(deployment: Deployment, connection: Connection, row: Any, _: floa
         filename=_filename(connection, row, kept),
         content_filename=_filename(connection, row, "mp3" if mp3 else kept),
         read_content=lambda: read_recording(deployment, row.call_id),
+        seconds=None if row.recording_milliseconds is None else row.recording_milliseconds / 1000,
+        call=_whole(deployment, connection, row, seconds),
+    )
+
+
+def _announced(_: Deployment, connection: Connection, row: Any, __: float) -> Event:
+    return Announced(
+        id=f"announcement-{row.announcement_id}",
+        name=row.announced,
+        at=row.announced_at.astimezone(connection.zone),
+        data=dict(row.announced_data),
     )
 
 
@@ -308,4 +355,5 @@ _EVENTS: Mapping[str, Callable[[Deployment, Connection, Any, float], Event]] = {
     DeliveryKind.RETURNED: _returned,
     DeliveryKind.NOTICE: _notice,
     DeliveryKind.WORKFLOW: _workflow,
+    DeliveryKind.ANNOUNCEMENT: _announced,
 }

@@ -10,14 +10,28 @@ from sqlalchemy import Connection as SQLConnection
 from sqlalchemy import and_, func, or_, select, update
 from sqlalchemy.orm import aliased
 
-from connector.models import STEPS, Call, CallState, Delivery, DeliveryKind, DeliveryState, Dial, Recording
+from connector.models import (
+    STEPS,
+    Announcement,
+    Call,
+    CallState,
+    Delivery,
+    DeliveryKind,
+    DeliveryState,
+    Dial,
+    Recording,
+)
 
 MOST_AT_ONCE = 50
 """Deliveries told in one go: Bitrix24's batch and amoCRM's arrays take as many."""
+STARTS_HOLD_UP = 3
+"""Tries of a start of its own after which the later steps of its call no longer wait for it."""
 
 
-def delivery_row(call_id: str, connection_id: int, kind: DeliveryKind, at: datetime, **others: Any) -> dict[str, Any]:
-    """A pending delivery, due at once."""
+def delivery_row(
+    call_id: str | None, connection_id: int, kind: DeliveryKind, at: datetime, **others: Any
+) -> dict[str, Any]:
+    """A pending delivery, due at once. A `call_id` of None is for announcements, which are named in `others`."""
     return {
         "connection_id": connection_id,
         "call_id": call_id,
@@ -44,7 +58,10 @@ _MAY_GO = and_(
         _Earlier.call_id == Delivery.call_id,
         _Earlier.step < Delivery.step,
         or_(
-            _Earlier.state.in_([DeliveryState.PENDING, DeliveryState.WAITING]),
+            and_(
+                _Earlier.state.in_([DeliveryState.PENDING, DeliveryState.WAITING]),
+                or_(_Earlier.kind != DeliveryKind.START, _Earlier.attempts < STARTS_HOLD_UP),
+            ),
             and_(
                 _Earlier.state == DeliveryState.DEAD,
                 _Earlier.kind == DeliveryKind.FINISH,
@@ -71,7 +88,9 @@ _WITH_FACTS = (
         Delivery.failed_at,
         Delivery.error,
         Call.id.label("call_id"),
+        Call.callid,
         Call.crm_call_id,
+        Call.source,
         Call.direction,
         Call.client_number,
         Call.line,
@@ -90,14 +109,20 @@ _WITH_FACTS = (
         Recording.recfile,
         Recording.content_type,
         Recording.as_mp3,
+        Recording.milliseconds.label("recording_milliseconds"),
         Dial.key.label("dial_key"),
         Dial.user_id.label("dial_user_id"),
         Dial.extensions.label("dial_extensions"),
         Dial.reason.label("dial_reason"),
         Dial.origin.label("dial_origin"),
         Dial.asked_by.label("dial_asked_by"),
+        Announcement.id.label("announcement_id"),
+        Announcement.name.label("announced"),
+        Announcement.data.label("announced_data"),
+        Announcement.created_at.label("announced_at"),
     )
-    .join(Call, Call.id == Delivery.call_id)
+    .outerjoin(Call, Call.id == Delivery.call_id)
+    .outerjoin(Announcement, Announcement.id == Delivery.announcement_id)
     .outerjoin(Recording, Recording.call_id == Call.id)
     .outerjoin(Dial, Dial.call_id == Call.id)
 )
@@ -133,7 +158,7 @@ def take_due(db: SQLConnection, connection_id: int, at: datetime, *, probing: bo
     turn = [func.coalesce(Delivery.failed_at, Delivery.created_at)] if probing else []
     rows = db.execute(
         _WITH_FACTS.where(Delivery.connection_id == connection_id, may_go(at))
-        .order_by(Delivery.step != STEPS[DeliveryKind.START], *turn, Delivery.call_id)
+        .order_by(Delivery.step != STEPS[DeliveryKind.START], *turn, Delivery.call_id, Delivery.id)
         .limit(1 if probing else MOST_AT_ONCE)
     ).all()
     first = {row.client_number: row for row in reversed(rows) if row.kind == DeliveryKind.TASK}
@@ -150,6 +175,7 @@ def expire(db: SQLConnection, connection_id: int, at: datetime) -> None:
             Delivery.state == DeliveryState.PENDING,
             Delivery.kind == DeliveryKind.START,
             or_(Delivery.claimed_until.is_(None), Delivery.claimed_until <= at),
+            Delivery.expires_at.is_not(None),
             or_(Delivery.expires_at <= at, ended),
         )
         .values(state=DeliveryState.EXPIRED, settled_at=at, error="too late for a card; told with the end of the call")

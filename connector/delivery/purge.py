@@ -14,6 +14,7 @@ from connector.connections.one_use import forget_used
 from connector.db import Database, now
 from connector.deployment import Deployment
 from connector.models import (
+    Announcement,
     Call,
     CallbackRequest,
     Campaign,
@@ -49,6 +50,7 @@ def purge(deployment: Deployment) -> int:
         db.execute(delete(SignInLink).where(SignInLink.expires_at < now() - timedelta(days=30)))
         db.execute(delete(SignInFailure).where(SignInFailure.blocked_until < now() - timedelta(days=1)))
         db.execute(delete(LimitWindow).where(LimitWindow.until < time.time()))
+        db.execute(delete(Announcement).where(Announcement.created_at < before))
         db.execute(delete(CallbackRequest).where(CallbackRequest.updated_at < before))
         _forget_campaigns(db, before)
     forget_used(database)

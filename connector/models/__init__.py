@@ -25,7 +25,7 @@ from connector.models.connections import (
     RateLimit,
     Reconciliation,
 )
-from connector.models.deliveries import STEPS, Attempt, Delivery, DeliveryKind, DeliveryState, Lane
+from connector.models.deliveries import STEPS, Announcement, Attempt, Delivery, DeliveryKind, DeliveryState, Lane
 from connector.models.dials import Dial, DialOrigin, DialState
 from connector.models.recordings import Recording, RecordingPlay, RecordingState
 from connector.models.users import APIKey, Role, SignInFailure, SignInLink, User
@@ -33,6 +33,7 @@ from connector.models.users import APIKey, Role, SignInFailure, SignInLink, User
 __all__ = [
     "STEPS",
     "APIKey",
+    "Announcement",
     "Attempt",
     "Base",
     "CRMAccount",

@@ -32,6 +32,8 @@ class DeliveryKind(StrEnum):
     """An employee is told why a call was not dialled."""
     WORKFLOW = "workflow"
     """A robot's workflow waits for what became of its call."""
+    ANNOUNCEMENT = "announcement"
+    """Something that is no call has happened."""
 
 
 STEPS = {
@@ -42,6 +44,7 @@ STEPS = {
     DeliveryKind.NOTICE: 3,
     DeliveryKind.WORKFLOW: 3,
     DeliveryKind.RETURNED: 4,
+    DeliveryKind.ANNOUNCEMENT: 2,
 }
 """The order in which one call's deliveries are told; those of one step wait for each other no more."""
 
@@ -58,13 +61,32 @@ class DeliveryState(StrEnum):
     GIVEN_UP = "given_up"
 
 
+class Announcement(Base):
+    """Something that is no call has happened: `name` says what, such as `callback.requested`, `key` to which one.
+
+    `data` (JSON values) is what is told of it.
+    """
+
+    __tablename__ = "announcements"
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    connection_id: Mapped[int] = of_connection()
+    name: Mapped[str] = mapped_column(String(40))
+    key: Mapped[str] = mapped_column(String(80))
+    data: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(index=True)
+
+    __table_args__ = (UniqueConstraint("connection_id", "name", "key"),)
+
+
 class Delivery(Base):
-    """One thing that a CRM must be told about a call. `claimed_until`: lease of the request that tries at once."""
+    """One thing that a CRM must be told about a call, or an announcement. `claimed_until`: lease of the request that
+    tries at once. A start without `expires_at` is told however late it is."""
 
     __tablename__ = "deliveries"
     id: Mapped[int] = mapped_column(BigKey, primary_key=True)
     connection_id: Mapped[int] = of_connection()
-    call_id: Mapped[str] = mapped_column(ForeignKey("calls.id", ondelete="CASCADE"))
+    call_id: Mapped[str | None] = mapped_column(ForeignKey("calls.id", ondelete="CASCADE"))
+    announcement_id: Mapped[int | None] = mapped_column(BigKey, ForeignKey("announcements.id", ondelete="CASCADE"))
     kind: Mapped[str] = mapped_column(String(20))
     step: Mapped[int]
     state: Mapped[str] = mapped_column(String(10))
@@ -80,6 +102,7 @@ class Delivery(Base):
 
     __table_args__ = (
         UniqueConstraint("call_id", "kind"),
+        UniqueConstraint("announcement_id"),
         Index("ix_deliveries_lane", "connection_id", "state", "due_at"),
         Index("ix_deliveries_due", "state", "due_at"),
     )

@@ -166,7 +166,7 @@ def stuck_deliveries(database: Database, before: int | None) -> Page:
     )
     query = (
         select(*Delivery.__table__.columns, Call.client_number, Call.started_at)
-        .join(Call, Call.id == Delivery.call_id)
+        .outerjoin(Call, Call.id == Delivery.call_id)
         .where(or_(Delivery.state == DeliveryState.DEAD, failing))
     )
     return _by_id(database, query, Delivery.id, before)

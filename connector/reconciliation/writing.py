@@ -56,7 +56,7 @@ def log_call(db: SQLConnection, connection: Connection, record: CallRecord, call
         "state": CallState.ENDED,
         "source": "records",
         "awaits_start": True,
-        "note": call_note(who.client_number, kind),
+        "note": call_note(connection, who.client_number, kind),
         "created_at": at,
         "updated_at": at,
     }

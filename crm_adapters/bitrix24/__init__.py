@@ -32,7 +32,7 @@ DESCRIPTION = Description(
             check=words_by_line,
         ),
     ),
-    capabilities=frozenset(Capability),
+    capabilities=frozenset(Capability) - {Capability.EVERY_EVENT, Capability.ANNOUNCEMENTS},
     doors={
         "app": Door(methods=("GET", "POST"), lock="access token verified by the OAuth server's app.info"),
         "install": Door(methods=("POST",), lock="app.info of the OAuth server and user.admin of the portal"),

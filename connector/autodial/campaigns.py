@@ -12,7 +12,9 @@ from sqlalchemy import Connection as SQLConnection
 from sqlalchemy import Row, Select, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from connector.autodial.announcing import announce_end
 from connector.autodial.answers import REDIALLED
+from connector.autodial.counting import counted
 from connector.calls.arrivals import new_call_id
 from connector.connections.store import Connection
 from connector.db import now
@@ -236,20 +238,18 @@ def resume(deployment: Deployment, connection: Connection, campaign_id: str) -> 
     _change(deployment, row.id, [CampaignStatus.PAUSED], **changes)
 
 
+_ALIVE = (CampaignStatus.DRAFT, CampaignStatus.RUNNING, CampaignStatus.PAUSED)
+
+
 def stop(deployment: Deployment, connection: Connection, campaign_id: str) -> None:
     """Ends it for good: who was not called yet is not called. Raises LookupError, NotNow."""
     row = _ours(deployment, connection, campaign_id)
     if row.status == CampaignStatus.FINISHED:
         raise NotNow("the campaign has finished")
     at = now()
-    _change(
-        deployment,
-        row.id,
-        [CampaignStatus.DRAFT, CampaignStatus.RUNNING, CampaignStatus.PAUSED],
-        status=CampaignStatus.STOPPED,
-        finished_at=at,
-    )
+    ends = Campaign.id == row.id, Campaign.status.in_([*_ALIVE])
     with deployment.database.write() as db:
+        stopped = db.execute(update(Campaign).where(*ends).values(status=CampaignStatus.STOPPED, finished_at=at))
         db.execute(
             update(CampaignNumber)
             .where(CampaignNumber.campaign_id == row.id, CampaignNumber.state == CampaignNumberState.WAITING)
@@ -259,6 +259,9 @@ def stop(deployment: Deployment, connection: Connection, campaign_id: str) -> No
                 updated_at=at,
             )
         )
+        if stopped.rowcount:
+            announce_end(db, connection, row, CampaignStatus.STOPPED, at)
+        deployment.database.wake_workers(db)
 
 
 def redial_unclear(deployment: Deployment, connection: Connection, campaign_id: str) -> int:
@@ -316,22 +319,10 @@ def _mine(connection: Connection) -> Select[Any]:
     return select(*Campaign.__table__.columns).where(Campaign.connection_id == connection.id)
 
 
-COUNTED = ("answered", "busy", "no_answer", "congestion", "failed", "unclear")
-
-
 def counts(deployment: Deployment, campaign_id: str) -> dict[str, int]:
     """How many numbers there are, by state, and those that are done by result."""
-    query = select(CampaignNumber.state, CampaignNumber.result, func.count().label("found"))
-    query = query.where(CampaignNumber.campaign_id == campaign_id)
     with deployment.database.read() as db:
-        rows = db.execute(query.group_by(CampaignNumber.state, CampaignNumber.result)).all()
-    found = dict.fromkeys(("total", *CampaignNumberState, *COUNTED), 0)
-    for row in rows:
-        found["total"] += row.found
-        found[row.state] += row.found
-        if row.state == CampaignNumberState.DONE and row.result in COUNTED:
-            found[row.result] += row.found
-    return {str(name): number for name, number in found.items()}
+        return counted(db, campaign_id)
 
 
 def numbers_of(deployment: Deployment, campaign_id: str) -> Sequence[Row[Any]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 
+from connector.autodial.announcing import announce_end
 from connector.autodial.answers import Outcome
 from connector.autodial.playing import locked, write_outcome
 from connector.connections.store import Connection
@@ -89,7 +90,7 @@ class FindingOut:
             unknown = self._unknown(campaign)
             if unknown:
                 self._settle(campaign, connection, unknown)
-            self._finish(campaign)
+            self._finish(campaign, connection)
 
     def _campaigns(self) -> list[tuple[Any, Connection]]:
         """Those that run or have ended a moment ago."""
@@ -252,7 +253,7 @@ class FindingOut:
                 rows += answer.rows
         return call_records(rows, connection.zone, connection.get("phone_region"), at)[0]
 
-    def _finish(self, campaign: Any) -> None:
+    def _finish(self, campaign: Any, connection: Connection) -> None:
         """A campaign with nobody left to call has finished."""
         left = select(CampaignNumber.id).where(
             CampaignNumber.campaign_id == Campaign.id,
@@ -264,12 +265,16 @@ class FindingOut:
             )
             if campaign.status != CampaignStatus.RUNNING or db.execute(done).first() is None:
                 return
+        at = now()
         with self._deployment.database.write() as db:
-            db.execute(
+            finished = db.execute(
                 update(Campaign)
                 .where(Campaign.id == campaign.id, Campaign.status == CampaignStatus.RUNNING, ~left.exists())
-                .values(status=CampaignStatus.FINISHED, finished_at=now(), error=None)
+                .values(status=CampaignStatus.FINISHED, finished_at=at, error=None)
             )
+            if finished.rowcount:
+                announce_end(db, connection, campaign, CampaignStatus.FINISHED, at)
+                self._deployment.database.wake_workers(db)
 
 
 def _by_records(each: _Unknown, records: Sequence[CallRecord]) -> tuple[Outcome | None, int | None]:

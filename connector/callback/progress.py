@@ -13,11 +13,13 @@ from typing import Any
 
 from sqlalchemy import Select, func, select, update
 
+from connector.callback.announcing import finished
 from connector.callback.button import Button, button_of
 from connector.callback.requests import dial_request
 from connector.click_to_call.dial_requests import AskedBefore, keep_request
 from connector.connections.store import Connection
 from connector.db import now
+from connector.delivery.announcements import CALLBACK_FINISHED, announce
 from connector.deployment import Deployment
 from connector.log import about
 from connector.models import Call, CallbackRequest, CallbackState, CallState, Dial, DialState
@@ -136,6 +138,10 @@ def _settle(here: Deployment, connection: Connection, row: Any) -> None:
     with here.database.write() as db:
         if db.execute(update(CallbackRequest).where(*mine).values(changes)).rowcount:
             logger.info("a request of the call-back button: %s", outcome, extra=about(row.call_id or ""))
+            if again is None:
+                data = finished(connection, row._mapping, outcome)  # noqa: SLF001 - public by its documentation
+                announce(db, connection, CALLBACK_FINISHED, data, key=row.id, at=at)
+                here.database.wake_workers(db)
 
 
 def _again_at(button: Button, row: Any, outcome: CallbackState, at: datetime) -> datetime | None:

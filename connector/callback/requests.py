@@ -12,6 +12,7 @@ from sqlalchemy import Connection as SQLConnection
 from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 
+from connector.callback.announcing import requested
 from connector.callback.asking import Wanted
 from connector.callback.button import Button, version_of
 from connector.callback.limits import Asker, Brake
@@ -22,6 +23,7 @@ from connector.calls.kinds import autodial_numbers
 from connector.click_to_call.dial_requests import SAME_WISH, AskedBefore, DialRequest, keep_request
 from connector.connections.store import Connection
 from connector.db import insert_or_ignore, now
+from connector.delivery.announcements import CALLBACK_REQUESTED, announce
 from connector.deployment import Deployment
 from connector.frame.lines import known_lines
 from connector.models import CallbackRequest, CallbackState, ConsentText, DialOrigin
@@ -167,6 +169,7 @@ def _keep(here: Deployment, connection: Connection, button: Button, row: dict[st
                 row |= {"call_id": keep_request(db, connection, wanted, at), "attempts": 1}
             state = CallbackState.CALLING if begins else CallbackState.SCHEDULED
             db.execute(insert(CallbackRequest).values(row | {"state": state}))
+            announce(db, connection, CALLBACK_REQUESTED, requested(connection, row), key=row["id"], at=at)
             here.database.wake_workers(db)
     except AskedBefore:
         raise Refused("number", int(SAME_WISH.total_seconds())) from None

@@ -33,7 +33,7 @@ class Deployment:
         self.settings = settings
         self.database = Database(settings.database_url)
         self.cipher = Cipher(settings.secret_keys)
-        self.connections = ConnectionStore(self.database, self.cipher)
+        self.connections = ConnectionStore(self.database, self.cipher, allow_local=settings.allow_local_addresses)
         self.store = open_store(settings)
         self.intake = Intake(self.database)
         self.waiting_starts = Places(max(1, settings.web_threads * 3 // 4))

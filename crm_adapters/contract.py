@@ -43,6 +43,8 @@ class Capability(StrEnum):
     EVERY_EVENT = "every_event"
     """Each event is told in its turn, however late: a start after the end of its call, a missed call after the client
     was reached, calls from withheld numbers. The others are spared what has been overtaken."""
+    TEST_EVENT = "test_event"
+    """A test event can be sent, which changes nothing."""
     ANNOUNCEMENTS = "announcements"
     """It hears also of what is no call: requests of the call-back button, the ends of campaigns."""
 
@@ -155,8 +157,8 @@ TASK_ID = "task_id"
 """The key in the progress of a CallMissed's telling for the CRM's ID of what is to be done."""
 
 CARD, SHOWN_TO = "card", "shown_to"
-"""Notes on a call for pages of the CRM: the client's card (`type`, `id`, `name`), and the IDs of the users to whom it
-was shown, none for everybody."""
+"""Notes on a call for pages of the CRM and the panel: the client's card (`type`, `id`, `name`; where the CRM said so,
+its `url` and who is `responsible`), and the IDs of the users to whom it was shown, none for everybody."""
 
 Save = Callable[[Sequence[Telling]], None]
 """Commits the progress, notes and CRM IDs of some tellings; raises where they are no longer ours to tell."""
@@ -231,6 +233,10 @@ class CRMAdapter(ABC):
     def check(self) -> list[Finding]:
         """Asks the CRM what is right and wrong with the connection; changes nothing. Raises nothing of the CRM's."""
         return []
+
+    def test_event(self) -> Finding:
+        """Sends the CRM an event that changes nothing, and says what came back. Raises nothing of the CRM's."""
+        raise NotSupported(f"{self.description.title} takes no test event")
 
     def keep_alive(self) -> None:  # noqa: B027 - most CRMs need none
         """Called once a day: renews a sign-in that silence would end. Raises AdapterError."""

@@ -151,7 +151,7 @@ class CallMissed(CallFacts):
 
     `notice` is what they read at once, `title` and `text` what is to be done, by `deadline`; None where nothing is to
     be done. Neither is it while `earlier_task_id`, the CRM's ID of a task for an earlier missed call of this client, is
-    open. The texts are in the connection's language.
+    open. The texts are in the connection's language. `missed_at` is when they gave up.
     """
 
     notice: str
@@ -159,6 +159,7 @@ class CallMissed(CallFacts):
     text: str
     deadline: datetime | None
     earlier_task_id: str | None = None
+    missed_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

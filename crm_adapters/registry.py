@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from crm_adapters import amocrm, bitrix24, journal
+from crm_adapters import amocrm, bitrix24, journal, webhook
 from crm_adapters.contract import CRMAdapter, Description
 
 DESCRIPTIONS: dict[str, Description] = {
@@ -13,6 +13,7 @@ DESCRIPTIONS: dict[str, Description] = {
         journal,
         bitrix24,
         amocrm,
+        webhook,
     )
 }
 

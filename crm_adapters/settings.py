@@ -17,7 +17,9 @@ class Field:
     """One setting of a connection.
 
     `check` takes the text that a person gave and returns the text to keep, or raises ValueError saying what it
-    should be. `secret` values are kept encrypted and never shown again.
+    should be. `secret` values are kept encrypted and never shown again. `outside`: an address that the connector asks,
+    which must be a public one by https unless the deployment allows others. `make` makes up a value where none is
+    given.
     """
 
     key: str
@@ -28,6 +30,8 @@ class Field:
     required: bool = False
     choices: tuple[str, ...] = ()
     check: Check = str.strip
+    outside: bool = False
+    make: Callable[[], str] | None = None
 
     def clean(self, value: str) -> str:
         """The value as it is kept. An empty one unsets the field. Raises ValueError naming the key."""

@@ -49,6 +49,10 @@ def add(name: str, crm: str, pairs: Sequence[str]) -> None:
         for title, url in _doors(deployment, made).items():
             click.echo(f"For {made.description.title}, {title}:")
             click.echo(url)
+        for field in made.description.fields:
+            if field.make and not values.get(field.key):
+                click.echo(f"For {made.description.title}, {field.key}, shown only now:")
+                click.echo(made.values[field.key])
 
 
 @connection.command("list")
@@ -84,7 +88,10 @@ def set_(arguments: Sequence[str]) -> None:
     values = _values(pairs)
     with opened() as deployment:
         found = named(deployment, name)
-        deployment.connections.set(found.name, values)
+        try:
+            deployment.connections.set(found.name, values)
+        except ValueError as error:
+            raise click.UsageError(str(error)) from None
         click.echo(f"Changed {', '.join(values)} of {found.name}")
 
 

@@ -19,6 +19,7 @@ from sqlalchemy.exc import IntegrityError
 
 from connector.connections.accounts import installed_after
 from connector.connections.keys import ALL_FIELDS, clean_crm, clean_values
+from connector.connections.places import check_place
 from connector.db import Database, now
 from connector.models import Call, CRMAccount, Delivery, DeliveryState, Extension, InboundEvent, InstallOffer, Lane
 from connector.models import Connection as ConnectionRow
@@ -74,9 +75,10 @@ class Connection:
 class ConnectionStore:
     """Loads, adds and changes connections."""
 
-    def __init__(self, database: Database, cipher: Cipher) -> None:
+    def __init__(self, database: Database, cipher: Cipher, *, allow_local: bool = False) -> None:
         self._database = database
         self._cipher = cipher
+        self._allow_local = allow_local
         self._kept: dict[str, tuple[float, Connection | None]] = {}
 
     def get(self, name: str) -> Connection:
@@ -116,10 +118,9 @@ class ConnectionStore:
         """A new connection; a token is made up where none is given. Raises ValueError, also where the name is taken."""
         if not NAME.fullmatch(name):
             raise ValueError("a connection's name should be 1 to 40 of a-z, 0-9 and -")
-        values = clean_values(dict(pairs))
+        values = self._checked(pairs)
         values.pop("crm", None)
-        if not values.get("evrotel_token"):
-            values["evrotel_token"] = secrets.token_urlsafe(24)
+        values |= _made_up(clean_crm(crm), values)
         plain, sealed = self._split(values)
         row = {"name": name, "crm": clean_crm(crm), "settings": plain, "secrets": sealed, "created_at": now()}
         try:
@@ -132,7 +133,7 @@ class ConnectionStore:
 
     def set(self, name: str, pairs: Mapping[str, str]) -> Connection:
         """Changes settings; an empty value unsets one. Raises ValueError and NoSuchConnection."""
-        cleaned = clean_values(dict(pairs))
+        cleaned = self._checked(pairs)
         with self._database.write() as db:
             row = db.execute(_SELECT.where(ConnectionRow.name == name).with_for_update(of=ConnectionRow)).first()
             if row is None:
@@ -140,8 +141,7 @@ class ConnectionStore:
             connection = self._loaded(row)
             crm = cleaned.pop("crm", connection.crm)
             values = {key: value for key, value in {**connection.values, **cleaned}.items() if value}
-            if not values.get("evrotel_token"):
-                values["evrotel_token"] = secrets.token_urlsafe(24)
+            values |= _made_up(crm, values)
             plain, sealed = self._split(values)
             db.execute(
                 update(ConnectionRow)
@@ -212,6 +212,13 @@ class ConnectionStore:
         with self._database.write() as db:
             return bool(db.execute(delete(model).where(model.id.in_(some))).rowcount)
 
+    def _checked(self, pairs: Mapping[str, str]) -> dict[str, str]:
+        values = clean_values(dict(pairs))
+        for key, value in values.items():
+            if key in ALL_FIELDS:
+                check_place(ALL_FIELDS[key], value, allow_local=self._allow_local)
+        return values
+
     def _split(self, values: Mapping[str, str]) -> tuple[dict[str, str], str]:
         plain = {key: value for key, value in values.items() if not ALL_FIELDS[key].secret}
         hidden = {key: value for key, value in values.items() if ALL_FIELDS[key].secret}
@@ -234,6 +241,12 @@ class ConnectionStore:
             probe_at=row.next_probe_at,
             created_at=row.created_at,
         )
+
+
+def _made_up(crm: str, values: Mapping[str, str]) -> dict[str, str]:
+    """Values for the settings that are made up where nobody gave one."""
+    made = {field.key: field.make() for field in DESCRIPTIONS[crm].fields if field.make and not values.get(field.key)}
+    return made if values.get("evrotel_token") else made | {"evrotel_token": secrets.token_urlsafe(24)}
 
 
 _SELECT = select(

@@ -236,6 +236,7 @@ def _missed(deployment: Deployment, connection: Connection, row: Any, seconds: f
         text=" ".join(filter(None, (f"{notice}.", facts["origin"], in_language(language, TASK_HINT)))),
         deadline=ended_at + timedelta(minutes=minutes) if minutes else None,
         earlier_task_id=_earlier_task_id(deployment, connection, row),
+        missed_at=ended_at,
     )
 
 

@@ -11,7 +11,9 @@ from wtforms import BooleanField, Field, PasswordField, SelectChoice, SelectFiel
 from wtforms.validators import DataRequired, EqualTo, Length, Regexp, ValidationError
 
 from connector.connections.keys import fields_of
+from connector.connections.places import check_place
 from connector.connections.store import NAME, Connection
+from connector.deployment import deployment
 from connector.panel.labels import CHOICES, setting_error
 from connector.panel.signin import LEAST_PASSWORD, LONGEST_NAME, LONGEST_PASSWORD
 from crm_adapters.settings import Field as Setting
@@ -128,7 +130,8 @@ def setting_field(setting: Setting, connection: Connection | None) -> Field:
 def _clean(setting: Setting) -> Callable[[FlaskForm, Field], None]:
     def check(_: FlaskForm, field: Field) -> None:
         try:
-            setting.clean(field.data or "")
+            value = setting.clean(field.data or "")
+            check_place(setting, value, allow_local=deployment().settings.allow_local_addresses)
         except ValueError as error:
             raise ValidationError(setting_error(error)) from None
 

@@ -32,7 +32,18 @@ DESCRIPTION = Description(
             check=words_by_line,
         ),
     ),
-    capabilities=frozenset(Capability) - {Capability.EVERY_EVENT, Capability.ANNOUNCEMENTS},
+    capabilities=frozenset(
+        {
+            Capability.CALL_ID,
+            Capability.CARD,
+            Capability.FINISH,
+            Capability.RECORDING,
+            Capability.USERS,
+            Capability.TASK,
+            Capability.NOTICE,
+            Capability.WORKFLOW,
+        }
+    ),
     doors={
         "app": Door(methods=("GET", "POST"), lock="access token verified by the OAuth server's app.info"),
         "install": Door(methods=("POST",), lock="app.info of the OAuth server and user.admin of the portal"),

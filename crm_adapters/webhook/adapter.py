@@ -1,0 +1,131 @@
+"""Own CRMs: each event is sent until the receiver has taken it, signed, with an ID that is the same at every repeat."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+from crm_adapters.addresses import address_parts
+from crm_adapters.contract import CARD, CRMAdapter, Finding, Priority, Save, Telling
+from crm_adapters.errors import AccountTrouble, NotSent, SignInRefused
+from crm_adapters.events import CallEnded, CallStarted, Inbound
+from crm_adapters.findings import right, wrong
+from crm_adapters.texts import marked as _
+from crm_adapters.webhook import DESCRIPTION
+from crm_adapters.webhook.answers import read_card
+from crm_adapters.webhook.fields import types_of
+from crm_adapters.webhook.forwarding import callid_in, forward, with_callid
+from crm_adapters.webhook.mapping import Message, message_of, ping
+from crm_adapters.webhook.sending import Sent, send
+
+AT_ONCE = 8
+SENT, FORWARDED, THEIR_CALLID = "sent", "forwarded", "forward_callid"
+TEST_SECONDS = 12.0
+
+
+class Adapter(CRMAdapter):
+    """The translator for own CRMs."""
+
+    description = DESCRIPTION
+
+    def tell(
+        self,
+        tellings: Sequence[Telling],
+        *,
+        save: Save,
+        priority: Priority,  # noqa: ARG002 - receivers have no budget to share out
+        seconds: float,
+    ) -> None:
+        """Sends several at once. After a receiver that asks for patience or is gone the rest is left unsent."""
+        deadline, stop = time.monotonic() + seconds, threading.Event()
+
+        def tell_one(telling: Telling) -> None:
+            if stop.is_set():
+                telling.error = NotSent("the receiver has asked for patience")
+                return
+            self._tell(telling, save, deadline)
+            if isinstance(telling.error, AccountTrouble | SignInRefused):
+                stop.set()
+
+        if len(tellings) == 1:
+            tell_one(tellings[0])
+            return
+        with ThreadPoolExecutor(min(AT_ONCE, len(tellings)), thread_name_prefix="webhook") as threads:
+            list(threads.map(tell_one, tellings))
+
+    def _tell(self, telling: Telling, save: Save, deadline: float) -> None:
+        """The event, and Evrotel's own request where that is forwarded; what was taken is not sent again."""
+        if (message := self._to_send(telling)) is not None:
+            sent = send(self.account, message, deadline)
+            _note(telling, sent)
+            if sent.error is None:
+                telling.progress[SENT] = True
+                _take_card(telling, sent)
+        if (inbound := self._to_forward(telling)) is not None:
+            if telling.progress.get(SENT):
+                save([telling])
+            sent = forward(self.account, inbound, deadline)
+            _note(telling, sent)
+            if sent.error is None:
+                telling.progress[FORWARDED] = True
+                _take_callid(telling, sent)
+
+    def _to_send(self, telling: Telling) -> Message | None:
+        """The event, where it is one that is wanted and the receiver has not taken it yet."""
+        message = None if telling.progress.get(SENT) else message_of(telling.event)
+        wanted = types_of(self.account.settings.get("webhook_events", ""))
+        return message if message is not None and message.type in wanted else None
+
+    def _to_forward(self, telling: Telling) -> Inbound | None:
+        """Evrotel's request, where the event comes from one and the receiver has not taken it yet."""
+        event = telling.event
+        if not self.account.settings.get("webhook_forward_url") or telling.progress.get(FORWARDED):
+            return None
+        if not isinstance(event, CallStarted | CallEnded):
+            return None
+        inbound, theirs = event.read_inbound(), telling.notes.get(THEIR_CALLID)
+        if inbound is not None and theirs and isinstance(event, CallEnded) and theirs != event.callid:
+            return with_callid(inbound, str(theirs))
+        return inbound
+
+    def check(self) -> list[Finding]:
+        """Sends the test event `ping`, which changes nothing."""
+        return [self.test_event()]
+
+    def test_event(self) -> Finding:
+        """Sends `ping` and says what came back."""
+        host = address_parts(self.account.settings.get("webhook_url", "")).netloc
+        sent = send(self.account, ping(self.account.connection, datetime.now(UTC)), time.monotonic() + TEST_SECONDS)
+        if sent.error is None:
+            return right("webhook", _("%(host)s has taken the test event"), host=host)
+        return wrong(
+            "webhook",
+            _("the test event was not taken: %(why)s"),
+            _("Check webhook_url and webhook_secret, and that the receiver answers 2xx to `ping`."),
+            why=str(sent.error),
+        )
+
+
+def _note(telling: Telling, sent: Sent) -> None:
+    if sent.exchange is not None:
+        telling.exchanges.append(sent.exchange)
+    telling.error = telling.error or sent.error
+
+
+def _take_card(telling: Telling, sent: Sent) -> None:
+    """What the receiver says of a call that starts."""
+    if not isinstance(telling.event, CallStarted):
+        return
+    card = read_card(sent.body)
+    telling.crm_call_id = telling.crm_call_id or card.id
+    if card.shown:
+        telling.notes[CARD] = card.shown
+
+
+def _take_callid(telling: Telling, sent: Sent) -> None:
+    if isinstance(telling.event, CallStarted) and (callid := callid_in(sent.body)):
+        telling.notes[THEIR_CALLID] = callid
+        telling.crm_call_id = telling.crm_call_id or callid

@@ -1,0 +1,35 @@
+"""Evrotel's own requests for receivers that there were before: as they came, with their token."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import parse_qsl, urlencode
+
+from crm_adapters.contract import Account
+from crm_adapters.events import Inbound
+from crm_adapters.webhook.answers import read_id
+from crm_adapters.webhook.sending import Sent, post
+
+
+def forward(account: Account, inbound: Inbound, deadline: float) -> Sent:
+    """POSTs it to `webhook_forward_url`. Raises nothing."""
+    headers = {"Content-Type": inbound.content_type or "application/x-www-form-urlencoded"}
+    headers["Authorization"] = account.settings.get("evrotel_token", "")
+    return post(account, account.settings["webhook_forward_url"], inbound.body, headers, deadline)
+
+
+def callid_in(body: bytes) -> str | None:
+    """The callid that such a receiver answers a start with."""
+    return read_id(body.decode(errors="replace").strip())
+
+
+def with_callid(inbound: Inbound, callid: str) -> Inbound:
+    """An end that names the call as its receiver does, who answered its start too late for Evrotel to learn it."""
+    text = inbound.body.decode("utf-8-sig", errors="replace").strip()
+    if text.startswith("{"):
+        fields = {key: value for key, value in json.loads(text).items() if key.casefold() != "callid"}
+        body = json.dumps(fields | {"callid": callid}, ensure_ascii=False)
+    else:
+        pairs = [(key, value) for key, value in parse_qsl(text, keep_blank_values=True) if key.casefold() != "callid"]
+        body = urlencode([*pairs, ("callid", callid)])
+    return Inbound(content_type=inbound.content_type, body=body.encode())

@@ -12,6 +12,7 @@ from sqlalchemy import func, select, update
 from connector.calls.arrivals import StartTaken
 from connector.connections.store import Connection
 from connector.db import now
+from connector.delivery.lanes import in_trouble
 from connector.delivery.loop import blame_adapter
 from connector.delivery.messages import telling_of
 from connector.delivery.outbox import claimed, release_claim
@@ -20,7 +21,7 @@ from connector.delivery.settle import Told, note_try, save_progress, settle, tol
 from connector.deployment import Deployment
 from connector.models import Call
 from crm_adapters.contract import Capability, Priority, Telling
-from crm_adapters.errors import Limited
+from crm_adapters.errors import Held, Limited
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +72,11 @@ def _tell_now(deployment: Deployment, connection: Connection, call_id: str, dead
     database = deployment.database
     with database.read() as db:
         row = claimed(db, call_id)
+        quiet = row is not None and in_trouble(db, connection.id, now())
     if row is None:
+        return
+    if quiet:  # since a moment, which this process does not know yet
+        _leave_to_lane(deployment, call_id)
         return
     began = time.monotonic()
     telling = telling_of(deployment, connection, row, (deadline - time.monotonic()) / 2)
@@ -90,7 +95,8 @@ def _tell_now(deployment: Deployment, connection: Connection, call_id: str, dead
         logger.exception("connection %s: the adapter failed", connection.name)
         blame_adapter([telling], error)
     with database.write() as db:
-        out_of_time = telling.error is not None and time.monotonic() >= deadline - 0.2
+        failed = telling.error is not None and not isinstance(telling.error, Held)
+        out_of_time = failed and time.monotonic() >= deadline - 0.2
         if isinstance(telling.error, Limited):
             _others_need_not_try(deployment, connection, telling.error)
         if out_of_time or isinstance(telling.error, Limited):

@@ -38,6 +38,12 @@ def due(db: SQLConnection, at: datetime) -> Sequence[int]:
     return db.execute(query).scalars().all()
 
 
+def in_trouble(db: SQLConnection, connection_id: int, at: datetime) -> bool:
+    """Whether the account is left alone until its next probe."""
+    query = select(Lane.connection_id).where(Lane.connection_id == connection_id, Lane.next_probe_at > at)
+    return db.execute(query).first() is not None
+
+
 def lease(db: SQLConnection, connection_id: int, owner: str, at: datetime) -> bool:
     """Whether the lane is now `owner`'s."""
     db.execute(insert_or_ignore(db, Lane, ["connection_id"]).values(connection_id=connection_id, probes=0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from datetime import UTC, datetime
 
 from crm_adapters.addresses import address_parts
 from crm_adapters.contract import CARD, CRMAdapter, Finding, Priority, Save, Telling
-from crm_adapters.errors import AccountTrouble, NotSent, SignInRefused
+from crm_adapters.errors import AccountTrouble, Held, NotSent, SignInRefused
 from crm_adapters.events import CallEnded, CallStarted, Inbound
 from crm_adapters.findings import right, wrong
 from crm_adapters.texts import marked as _
@@ -19,11 +20,14 @@ from crm_adapters.webhook.answers import read_card
 from crm_adapters.webhook.fields import types_of
 from crm_adapters.webhook.forwarding import callid_in, forward, with_callid
 from crm_adapters.webhook.mapping import Message, message_of, ping
-from crm_adapters.webhook.sending import Sent, send
+from crm_adapters.webhook.sending import SECONDS, Sent, send
+
+logger = logging.getLogger(__name__)
 
 AT_ONCE = 8
 SENT, FORWARDED, THEIR_CALLID = "sent", "forwarded", "forward_callid"
-TEST_SECONDS = 12.0
+_LATE = threading.BoundedSemaphore(64)
+"""Receivers that a process waits for at once while phones ring."""
 
 
 class Adapter(CRMAdapter):
@@ -36,10 +40,12 @@ class Adapter(CRMAdapter):
         tellings: Sequence[Telling],
         *,
         save: Save,
-        priority: Priority,  # noqa: ARG002 - receivers have no budget to share out
+        priority: Priority,
         seconds: float,
     ) -> None:
         """Sends several at once. After a receiver that asks for patience or is gone the rest is left unsent."""
+        if priority is Priority.START and self._tell_while_it_rings(tellings, save, seconds):
+            return
         deadline, stop = time.monotonic() + seconds, threading.Event()
 
         def tell_one(telling: Telling) -> None:
@@ -55,6 +61,33 @@ class Adapter(CRMAdapter):
             return
         with ThreadPoolExecutor(min(AT_ONCE, len(tellings)), thread_name_prefix="webhook") as threads:
             list(threads.map(tell_one, tellings))
+
+    def _tell_while_it_rings(self, tellings: Sequence[Telling], save: Save, seconds: float) -> bool:
+        """Gives a receiver that is slower than Evrotel's patience its time all the same, in a thread that goes on: cut
+        off and asked again it might take one call for two. False where too many are waited for already."""
+        if not _LATE.acquire(blocking=False):
+            return False
+        given_up = threading.Event()
+
+        def ask() -> None:
+            try:
+                for telling in tellings:
+                    self._tell(telling, save, time.monotonic() + SECONDS)
+                if given_up.is_set():
+                    save(tellings)
+            except Exception:
+                logger.exception("connection %s: what a slow receiver said is lost", self.account.connection)
+            finally:
+                _LATE.release()
+
+        asking = threading.Thread(target=ask, name="webhook-start", daemon=True)
+        asking.start()
+        asking.join(seconds)
+        if asking.is_alive():
+            given_up.set()
+            for telling in tellings:
+                telling.error = Held("the receiver has not answered yet", retry_after=SECONDS + 1)
+        return True
 
     def _tell(self, telling: Telling, save: Save, deadline: float) -> None:
         """The event, and Evrotel's own request where that is forwarded; what was taken is not sent again."""
@@ -98,7 +131,7 @@ class Adapter(CRMAdapter):
     def test_event(self) -> Finding:
         """Sends `ping` and says what came back."""
         host = address_parts(self.account.settings.get("webhook_url", "")).netloc
-        sent = send(self.account, ping(self.account.connection, datetime.now(UTC)), time.monotonic() + TEST_SECONDS)
+        sent = send(self.account, ping(self.account.connection, datetime.now(UTC)), time.monotonic() + SECONDS)
         if sent.error is None:
             return right("webhook", _("%(host)s has taken the test event"), host=host)
         return wrong(

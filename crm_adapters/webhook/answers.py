@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from crm_adapters.addresses import address_parts
-from crm_adapters.errors import AdapterError, Limited, SignInRefused, TryAgain, Unreachable
+from crm_adapters.errors import AdapterError, SignInRefused, TryAgain, Unreachable
 
 _ID = re.compile(r"[\x21-\x7e]{1,128}")
 LONGEST_NAME, LONGEST_ADDRESS = 200, 2000
@@ -74,7 +74,7 @@ def error_of(status: int, retry_after: str, host: str) -> AdapterError | None:
             code="410",
         )
     if status in SLOW_DOWN:
-        return Limited(f"{host} answered {status}", code=str(status), retry_after=read_retry_after(retry_after))
+        return Unreachable(f"{host} answered {status}", code=str(status), retry_after=read_retry_after(retry_after))
     if 300 <= status < 400:
         return TryAgain(f"{host} answered {status}: redirects are not followed, set its final address", code="3xx")
     return TryAgain(f"{host} answered {status}", code=str(status))

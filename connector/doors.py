@@ -7,10 +7,11 @@ import threading
 import time
 import uuid
 
-from flask import Blueprint, Response, abort, request
+from flask import Blueprint, Response, abort, jsonify, request
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from connector.calls.people import users, users_by_extension
 from connector.click_to_call.dial_requests import DialRequest, ask_to_dial
 from connector.connections.accounts import OtherAccount, account_key, keep_installation, note_echo
 from connector.connections.offers import keep_offer
@@ -35,6 +36,7 @@ from crm_adapters.door_answers import (
     DoorRefused,
     DoorRequest,
     Echo,
+    ExtensionsAsked,
     Ignored,
     Installed,
     InstallOffered,
@@ -121,6 +123,8 @@ def _act(here: Deployment, connection: Connection, answer: DoorAnswer) -> Respon
             return dialled(here, connection, answer)
         case NumbersGiven() | StateAsked() | CallsAsked():
             return answered_script(here, connection, answer)
+        case ExtensionsAsked():
+            return jsonify(_extensions(here, connection))
         case Opened():
             return _page(here, connection, answer)
         case DoorRefused():
@@ -151,7 +155,8 @@ def _take(
                     key=said.key,
                     origin=DialOrigin.CLICK,
                     number=said.number,
-                    user_id=said.user_id,
+                    user_id=said.user_id or None,
+                    extensions=(said.extension,) if said.extension else (),
                     crm_call_id=said.crm_call_id,
                 ),
             )
@@ -183,6 +188,13 @@ def _take(
         case Uninstalled():
             here.connections.pause(connection.id, by="connector", reason=said.reason)
     return _text(200, "OK")
+
+
+def _extensions(here: Deployment, connection: Connection) -> list[dict[str, str]]:
+    """The known extensions and whose they are."""
+    names = {user.id: user.name for user in users(here, connection)}
+    known = sorted(users_by_extension(here, connection).items())
+    return [{"name": names.get(user_id) or extension, "ext": extension} for extension, user_id in known]
 
 
 def _ask_account(here: Deployment, connection: Connection) -> None:

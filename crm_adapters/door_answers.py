@@ -71,11 +71,12 @@ class InstallOffered:
 class ClickToCall:
     """An employee clicked a number. `key` is the same at every repeat; `crm_call_id` is set where the CRM has
     registered the call already. With `waits`, somebody looks on who is told what becomes of it, in a page of the
-    account `account_key`."""
+    account `account_key`. A CRM that knows extensions instead of users gives the `extension`."""
 
     key: str
     number: str
     user_id: str
+    extension: str = ""
     crm_call_id: str | None = None
     waits: bool = False
     account_key: str = ""
@@ -96,6 +97,11 @@ class StateAsked:
     """A user of the account wants to know whether the connection works."""
 
     account_key: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtensionsAsked:
+    """The CRM wants to know which extensions there are, and whose."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,6 +170,7 @@ DoorAnswer = (
     | NumbersGiven
     | StateAsked
     | CallsAsked
+    | ExtensionsAsked
     | CallbackWanted
     | RobotCall
     | Echo

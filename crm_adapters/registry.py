@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from crm_adapters import amocrm, bitrix24, journal, webhook
+from crm_adapters import amocrm, bitrix24, journal, onec, webhook
 from crm_adapters.contract import CRMAdapter, Description
 
 DESCRIPTIONS: dict[str, Description] = {
@@ -14,6 +14,7 @@ DESCRIPTIONS: dict[str, Description] = {
         bitrix24,
         amocrm,
         webhook,
+        onec,
     )
 }
 

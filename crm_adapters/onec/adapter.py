@@ -1,0 +1,102 @@
+"""1C: one document for each call at its end, or УНФ's own telephony service."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from crm_adapters.contract import CARD, CRMAdapter, Finding, Priority, Save, Telling
+from crm_adapters.door_answers import DoorAnswer, DoorRequest
+from crm_adapters.errors import AccountTrouble, AdapterError, Misconfigured, NotSent, SignInRefused
+from crm_adapters.events import CallEnded, CallStarted, Direction
+from crm_adapters.onec import DESCRIPTION, doors, telephony
+from crm_adapters.onec.checking import check
+from crm_adapters.onec.client import Base
+from crm_adapters.onec.contacts import find_contact
+from crm_adapters.onec.documents import write_document
+from crm_adapters.onec.fields import TELEPHONY
+from crm_adapters.onec.profiles import PROFILES, Profile, recognised
+
+CARD_CLOSED = "card_closed"
+LEAST_SECONDS = 1.0
+
+
+class Adapter(CRMAdapter):
+    """The translator for one 1C base."""
+
+    description = DESCRIPTION
+
+    def tell(
+        self,
+        tellings: Sequence[Telling],
+        *,
+        save: Save,
+        priority: Priority,  # noqa: ARG002 - 1C has no budget to share out
+        seconds: float,
+    ) -> None:
+        """One after the other: each request takes a session of the base's licences."""
+        deadline = time.monotonic() + seconds
+        for place, telling in enumerate(tellings):
+            if time.monotonic() > deadline - LEAST_SECONDS:
+                telling.error = NotSent("the round's time is up")
+                continue
+            try:
+                self._tell(telling, save, deadline - time.monotonic())
+            except AdapterError as error:
+                telling.error = error
+            if isinstance(telling.error, AccountTrouble | SignInRefused):
+                for rest in tellings[place + 1 :]:
+                    rest.error = NotSent("1C does not answer")
+                return
+
+    def _tell(self, telling: Telling, save: Save, seconds: float) -> None:
+        if self.account.settings.get("onec_profile") == TELEPHONY:
+            self._tell_telephony(telling, save, seconds)
+            return
+        match telling.event:
+            case CallStarted() as event:
+                self._show_name(telling, event, seconds)
+            case CallEnded() as event:
+                with Base(self.account, seconds) as base, base.listening(telling):
+                    write_document(base, self._profile(base), telling, event, lambda: save([telling]))
+
+    def _show_name(self, telling: Telling, event: CallStarted, seconds: float) -> None:
+        """1C shows no card by itself: the live board gets the caller's name."""
+        with Base(self.account, seconds) as base, base.listening(telling):
+            contact = find_contact(base, self._profile(base), event.client_number)
+        if contact is not None and contact.name:
+            telling.notes[CARD] = {"name": contact.name}
+
+    def _tell_telephony(self, telling: Telling, save: Save, seconds: float) -> None:
+        service = telephony.Service(self.account, seconds)
+        match telling.event:
+            case CallStarted() as event:
+                service.tell(telephony.started(event), telling)
+                known = service.tell(telephony.contact(event.client_number, event.call_id), telling)
+                shown = {"name": known.get("contact_name", ""), "responsible": known.get("responsible", "")}
+                if any(shown.values()):
+                    telling.notes[CARD] = {key: value[:200] for key, value in shown.items() if value}
+            case CallEnded() as event:
+                if event.direction is Direction.INCOMING and not telling.progress.get(CARD_CLOSED):
+                    service.tell(telephony.ended(event), telling)
+                    telling.progress[CARD_CLOSED] = True
+                    save([telling])
+                service.tell(telephony.history(event), telling)
+                telling.crm_call_id = event.call_id
+
+    def _profile(self, base: Base) -> Profile:
+        """The profile that is set, else the one by what the base publishes. Raises AdapterError."""
+        named = PROFILES.get(self.account.settings.get("onec_profile", ""))
+        profile = named or recognised(base.schema())
+        if profile is None:
+            raise Misconfigured("1C publishes neither calls nor contacts by OData: add them to its composition")
+        return profile
+
+    def check(self) -> list[Finding]:
+        return check(self.account)
+
+    def asks_at(self, request: DoorRequest) -> bool:  # noqa: ARG002 - the key of the settings decides
+        return False
+
+    def open_door(self, request: DoorRequest) -> DoorAnswer:
+        return doors.open_door(self.account, request)

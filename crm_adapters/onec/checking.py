@@ -1,0 +1,164 @@
+"""What is right and wrong with a base. Reads, and writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from crm_adapters.contract import Account, Finding
+from crm_adapters.errors import AdapterError
+from crm_adapters.findings import doubtful, right, some_of, wrong
+from crm_adapters.onec import mapping
+from crm_adapters.onec.answers import NoSuchKey
+from crm_adapters.onec.client import Base
+from crm_adapters.onec.documents import state_key
+from crm_adapters.onec.fields import TELEPHONY
+from crm_adapters.onec.metadata import Schema
+from crm_adapters.onec.profiles import PROFILES, Profile, contact_sets, recognised
+from crm_adapters.onec.telephony import Service
+from crm_adapters.settings import parse_user_by_extension
+from crm_adapters.texts import marked as _
+
+SECONDS = 60.0
+MOST_USERS = 50
+
+
+def check(account: Account) -> list[Finding]:
+    """All findings. Raises nothing of 1C's."""
+    try:
+        if account.settings.get("onec_profile") == TELEPHONY:
+            Service(account, SECONDS).ping()
+            return [right("1c", _("УНФ's telephony service answers"))]
+        with Base(account, SECONDS) as base:
+            return list(_check_odata(base))
+    except AdapterError as error:
+        return [wrong("1c", _("1C can't be asked: %(why)s"), _("Mend that; calls are kept meanwhile."), why=str(error))]
+
+
+def _check_odata(base: Base) -> Iterator[Finding]:
+    schema = base.schema(fresh=True)
+    named = base.account.settings.get("onec_profile", "")
+    profile = PROFILES.get(named) or recognised(schema)
+    if profile is None:
+        yield wrong(
+            "1c",
+            _("the base publishes no document of a call and no catalog of contacts"),
+            _(
+                "Add Document_ТелефонныйЗвонок or Document_Событие and the catalogs to the composition of the OData "
+                "interface; a configuration without interactions can only look names up."
+            ),
+        )
+        return
+    yield right("1c", _("the base answers; its profile is %(profile)s"), profile=profile.name)
+    yield from _properties(schema, profile)
+    yield _contacts(schema, profile)
+    yield from _users(base, schema, profile)
+    yield from _states(base, profile)
+
+
+def _properties(schema: Schema, profile: Profile) -> Iterator[Finding]:
+    """1C ignores properties that it does not know, without a word: so each is compared."""
+    if not profile.document:
+        return
+    if not schema.has(profile.document):
+        yield wrong(
+            "1c-document",
+            _("the base does not publish %(name)s"),
+            _("Add it to the composition of the OData interface, or set another onec_profile."),
+            name=profile.document,
+        )
+        return
+    missing = schema.lacks(profile.document, profile.properties)
+    if profile.table and schema.has(profile.table):
+        missing += [f"{profile.table}.{each}" for each in schema.lacks(profile.table, profile.table_properties)]
+    if missing:
+        yield wrong(
+            "1c-document",
+            _("%(name)s has no %(missing)s: 1C would lose that without a word"),
+            _("Choose the profile that fits this configuration, or tell us of it."),
+            name=profile.document,
+            missing=", ".join(missing),
+        )
+    else:
+        yield right("1c-document", _("%(name)s has all that is written"), name=profile.document)
+
+
+def _contacts(schema: Schema, profile: Profile) -> Finding:
+    found = contact_sets(schema, profile)
+    if found:
+        return right("1c-contacts", _("callers are looked for in %(names)s"), names=some_of(found))
+    return doubtful(
+        "1c-contacts",
+        _("no catalog of contacts is published: callers stay without names"),
+        _("Add one of %(names)s with its contact information to the composition of the OData interface."),
+        names=", ".join(profile.contacts),
+    )
+
+
+def _users(base: Base, schema: Schema, profile: Profile) -> Iterator[Finding]:
+    """Whether those whom extensions belong to are there."""
+    if not profile.document:
+        return
+    if not schema.has(profile.users):
+        yield doubtful(
+            "1c-users",
+            _("%(name)s is not published: those responsible can't be checked"),
+            _("Add it to the composition of the OData interface."),
+            name=profile.users,
+        )
+        return
+    settings = base.account.settings
+    mapped = {*parse_user_by_extension(settings.get("extensions", "")).values(), settings.get("default_user", "")}
+    gone = [user_id for user_id in sorted(mapped - {""}) if not _is_there(base, profile, user_id)]
+    if gone:
+        yield wrong(
+            "1c-users",
+            _("%(name)s has no %(users)s"),
+            _("Set extensions=EXT=GUID anew; there are %(there)s."),
+            name=profile.users,
+            users=some_of(gone),
+            there="; ".join(_named(base, profile)) or "-",
+        )
+    elif mapped - {""}:
+        yield right("1c-users", _("all users that extensions belong to are in %(name)s"), name=profile.users)
+    else:
+        yield doubtful(
+            "1c-users",
+            _("no extension belongs to anybody; there are %(users)s"),
+            _("Set extensions=EXT=GUID,... so that calls have somebody responsible."),
+            users="; ".join(_named(base, profile)) or "-",
+        )
+
+
+def _named(base: Base, profile: Profile) -> list[str]:
+    """Who may be responsible, with their keys."""
+    try:
+        rows = base.rows(profile.users, select="Ref_Key,Description,DeletionMark", top=str(MOST_USERS))
+    except AdapterError:
+        return []
+    return [f"{row.get('Description')} = {row.get('Ref_Key')}" for row in rows if not row.get("DeletionMark")]
+
+
+def _is_there(base: Base, profile: Profile, user_id: str) -> bool:
+    try:
+        base.get(profile.users, user_id)
+    except NoSuchKey:
+        return False
+    except AdapterError as error:
+        return bool(getattr(error, "maybe_done", False))
+    return True
+
+
+def _states(base: Base, profile: Profile) -> Iterator[Finding]:
+    if not profile.states:
+        return
+    lacking = [
+        name for name in (mapping.DONE, mapping.PLANNED, mapping.CANCELLED) if not state_key(base, profile, name)
+    ]
+    if lacking:
+        yield doubtful(
+            "1c-states",
+            _("%(name)s has no %(states)s"),
+            _("Add it to the composition of the OData interface; documents stay without a state."),
+            name=profile.states,
+            states=", ".join(lacking),
+        )

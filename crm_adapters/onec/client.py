@@ -1,0 +1,155 @@
+"""A base's OData interface for one round of requests."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import requests
+
+from crm_adapters.addresses import address_parts
+from crm_adapters.contract import Account, Exchange, Telling
+from crm_adapters.errors import Misconfigured, NotSent, Unreachable
+from crm_adapters.http import BodyTooLarge, DeadlinePassed, ForbiddenAddress, guarded_session, mask, read_capped
+from crm_adapters.onec.answers import Answer, answer_of, error_of, rows_of
+from crm_adapters.onec.fields import ODATA, base_of
+from crm_adapters.onec.metadata import NotMetadata, Schema, read_schema
+
+MOST_ANSWER = 4 * 1024 * 1024
+MOST_METADATA = 128 * 1024 * 1024
+"""ERP's `$metadata` has tens of megabytes."""
+METADATA_SECONDS = 120.0
+SCHEMA_LASTS = 3600.0
+LEAST_SECONDS = 0.5
+
+_schemas: dict[tuple[str, str, str], tuple[float, Schema]] = {}
+"""By connection, address and user; a hint, so threads need no lock."""
+
+
+class Base:
+    """One connection's base for `seconds`. Methods raise AdapterError.
+
+    Tellings that are `listening` keep what is sent and answered for them.
+    """
+
+    def __init__(self, account: Account, seconds: float) -> None:
+        settings = account.settings
+        self.account = account
+        self.url = base_of(settings.get("onec_url", ""))
+        self._deadline = time.monotonic() + seconds
+        self._listeners: tuple[Telling, ...] = ()
+        self._session = guarded_session(account.allow_local)
+        user, password = settings.get("onec_user", ""), settings.get("onec_password", "")
+        self._session.auth = (user.encode(), password.encode())  # requests itself would take Latin-1
+        self._secrets = (password, settings.get("onec_crm_token", ""))
+        if not self.url:
+            raise Misconfigured("onec_url is not set: set it, all calls are kept")
+
+    def __enter__(self) -> Base:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._session.close()
+
+    @contextmanager
+    def listening(self, *tellings: Telling) -> Iterator[None]:
+        """Requests within the block are kept with these tellings."""
+        before, self._listeners = self._listeners, tellings
+        try:
+            yield
+        finally:
+            self._listeners = before
+
+    def rows(self, name: str, **query: str) -> list[dict[str, Any]]:
+        """The rows of a set; `query` has filter, select, top."""
+        return rows_of(self._valid(self._ask("GET", name, query)))
+
+    def get(self, name: str, key: str) -> dict[str, Any]:
+        """One object. Raises NoSuchKey where there is none."""
+        body: dict[str, Any] = self._valid(self._ask("GET", f"{name}(guid'{key}')", {}))
+        return body
+
+    def create(self, name: str, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Makes one object; what 1C says of it. Raises Exists where its key is taken."""
+        body: dict[str, Any] = self._valid(self._ask("POST", name, {}, values))
+        return body
+
+    def schema(self, *, fresh: bool = False) -> Schema:
+        """What the base publishes, as it was an hour ago at most."""
+        key = (self.account.connection, self.url, self.account.settings.get("onec_user", ""))
+        kept = _schemas.get(key)
+        if kept is None or fresh or time.monotonic() - kept[0] > SCHEMA_LASTS:
+            kept = (time.monotonic(), self._read_schema())
+            if len(_schemas) > 1000:
+                _schemas.clear()
+            _schemas[key] = kept
+        return kept[1]
+
+    def _read_schema(self) -> Schema:
+        # Read once in an hour: a large base's takes longer than a round of tellings may.
+        self._deadline = max(self._deadline, time.monotonic() + METADATA_SECONDS)
+        status, content = self._exchange("GET", f"{self.url}{ODATA}/$metadata", None, MOST_METADATA)
+        if error := error_of(answer_of(status, content if status != 200 else b"{}")):
+            raise error
+        try:
+            return read_schema(content)
+        except NotMetadata as error:
+            raise Misconfigured(f"1C's $metadata can't be read ({error}): is onec_url the base's address?") from None
+
+    def _ask(self, verb: str, path: str, query: Mapping[str, str], values: Mapping[str, Any] | None = None) -> Answer:
+        parameters = urlencode(
+            {"$format": "json"} | {f"${name}": text for name, text in query.items()}, quote_via=quote
+        )
+        url = f"{self.url}{ODATA}/{quote(path, safe="()'")}?{parameters}"
+        body = None if values is None else json.dumps(values, ensure_ascii=False).encode()
+        status, content = self._exchange(verb, url, body, MOST_ANSWER)
+        return answer_of(status, content)
+
+    def _exchange(self, verb: str, url: str, body: bytes | None, most: int) -> tuple[int, bytes]:
+        seconds = self._deadline - time.monotonic()
+        if seconds < LEAST_SECONDS:
+            raise NotSent("no time was left")
+        began = time.monotonic()
+        try:
+            status, content = self._send(verb, url, body, most, seconds)
+        except ForbiddenAddress as error:
+            raise Misconfigured(str(error)) from None
+        except (requests.RequestException, DeadlinePassed, BodyTooLarge) as error:
+            self._keep(verb, url, body, type(error).__name__, began)
+            host = address_parts(url).netloc
+            raise Unreachable(f"no answer from {host}: {type(error).__name__}", maybe_done=True) from None
+        shown = content[:1500].decode(errors="replace")
+        self._keep(verb, url, body, f"{status} {shown}", began)
+        return status, content
+
+    def _send(self, verb: str, url: str, body: bytes | None, most: int, seconds: float) -> tuple[int, bytes]:
+        headers = {"Accept": "application/json"}
+        if url.endswith("$metadata"):
+            headers = {"Accept": "application/xml"}
+        if body is not None:
+            headers["Content-Type"] = "application/json; charset=utf-8"
+        deadline = time.monotonic() + seconds
+        response = self._session.request(
+            verb, url, data=body, headers=headers, timeout=(min(5.0, seconds), seconds), stream=True
+        )
+        return response.status_code, read_capped(response, most, deadline)
+
+    def _keep(self, verb: str, url: str, body: bytes | None, answer: str, began: float) -> None:
+        request = f"{verb} {url} {(body or b'').decode(errors='replace')}"
+        exchange = Exchange(
+            request=mask(request, self._secrets),
+            answer=mask(answer, self._secrets),
+            milliseconds=int((time.monotonic() - began) * 1000),
+        )
+        for telling in self._listeners:
+            telling.exchanges.append(exchange)
+
+    @staticmethod
+    def _valid(answer: Answer) -> Any:
+        if error := error_of(answer):
+            raise error
+        return answer.body

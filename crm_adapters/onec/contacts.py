@@ -1,0 +1,96 @@
+"""Finds who has a number, however 1C keeps it: 380671234567, 0671234567 or with marks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from crm_adapters.errors import Misconfigured, Refused
+from crm_adapters.onec.client import Base
+from crm_adapters.onec.profiles import CONTACTS, PHONE, PHONE_WITHOUT_CODES, Profile, contact_sets
+
+MOST_ROWS = 50
+NATIONAL = 9
+"""Digits of a national number of Ukraine without its zero: these decide whether two numbers are one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contact:
+    """An element of a catalog: who is on the phone."""
+
+    catalog: str
+    key: str
+    name: str
+
+    @property
+    def type(self) -> str:
+        """The name of its type where a property may hold elements of several catalogs."""
+        return f"StandardODATA.{self.catalog}"
+
+
+def find_contact(base: Base, profile: Profile, number: str) -> Contact | None:
+    """The first contact with this number (E.164); None where there is none. Raises AdapterError."""
+    if len(_digits(number)) < NATIONAL:
+        return None
+    for catalog in contact_sets(base.schema(), profile):
+        for filter_text in (exactly(number), by_its_end(number)):
+            if contact := _found(base, catalog, filter_text, number):
+                return contact
+    return None
+
+
+def _found(base: Base, catalog: str, filter_text: str, number: str) -> Contact | None:
+    try:
+        rows = base.rows(f"{catalog}_{CONTACTS}", filter=filter_text, top=str(MOST_ROWS))
+    except (Refused, Misconfigured):
+        return None  # a table that is not published, or of other properties: `check` tells of it
+    for key in owners(rows, number):
+        try:
+            row = base.get(catalog, key)
+        except Refused:
+            continue
+        if not row.get("DeletionMark"):
+            return Contact(catalog=catalog, key=key, name=str(row.get("Description") or "").strip()[:200])
+    return None
+
+
+def owners(rows: Sequence[dict[str, Any]], number: str) -> list[str]:
+    """The keys of those whose number it is, each once."""
+    wanted = _digits(number)[-NATIONAL:]
+    fitting = (row for row in rows if any(_digits(text)[-NATIONAL:] == wanted for text in _numbers(row)))
+    return list(dict.fromkeys(str(row["Ref_Key"]) for row in fitting if row.get("Ref_Key")))
+
+
+def _numbers(row: dict[str, Any]) -> Iterable[str]:
+    return (str(row.get(name) or "") for name in (PHONE, "Представление"))
+
+
+def exactly(number: str) -> str:
+    """The filter for the usual ways to write a number."""
+    return " or ".join(f"{PHONE} eq '{text}'" for text in ways_to_write(number))
+
+
+def by_its_end(number: str) -> str:
+    """The filter for all other ways, by the last four digits: what it finds is compared digit by digit."""
+    last = _digits(number)[-4:]
+    ends = (last, f"{last[:2]}-{last[2:]}", f"{last[:2]} {last[2:]}", f"{last[0]}-{last[1:]}", f"{last[0]} {last[1:]}")
+    conditions = [f"endswith({PHONE},'{end}')" for end in ends]
+    return " or ".join([*conditions, f"{PHONE_WITHOUT_CODES} eq '{_digits(number)[-7:]}'"])
+
+
+def ways_to_write(number: str) -> list[str]:
+    """How people and programs write a number of Ukraine; of another country's its digits, with a plus and without."""
+    digits = _digits(number)
+    ways = [digits, f"+{digits}"]
+    if digits.startswith("380") and len(digits) == 12:
+        code, first, second, third = digits[3:5], digits[5:8], digits[8:10], digits[10:]
+        ways += [digits[2:], digits[1:]]
+        for start in (f"+38 (0{code}) ", f"+38(0{code})", f"(0{code}) ", f"0{code} ", f"+380 {code} ", f"+38 0{code} "):
+            ways += [f"{start}{first}-{second}-{third}", f"{start}{first} {second} {third}"]
+    return list(dict.fromkeys(ways))
+
+
+def _digits(text: str) -> str:
+    return re.sub(r"\D", "", text)

@@ -1,0 +1,134 @@
+"""Writes one document for each call, once: by a key of ours, looked up after whatever was unclear."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from crm_adapters.contract import Telling
+from crm_adapters.errors import AdapterError, NotWanted, Refused
+from crm_adapters.events import CallEnded
+from crm_adapters.onec import mapping
+from crm_adapters.onec.answers import Exceptional, Exists, NoSuchKey
+from crm_adapters.onec.client import Base
+from crm_adapters.onec.contacts import find_contact
+from crm_adapters.onec.profiles import COMMENT, PROFILES, Profile
+
+log = logging.getLogger(__name__)
+
+SENT, EXCEPTIONS, WITHOUT_USER = "sent", "exceptions", "without_user"
+MOST_EXCEPTIONS = 3
+"""A rule of the company's own code refuses again and again: then an administrator has to look."""
+_GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+_states: dict[tuple[str, str], str] = {}
+"""Keys of УНФ's states by the base's address and the state's name; a hint, so threads need no lock."""
+
+
+def write_document(base: Base, profile: Profile, telling: Telling, event: CallEnded, save: Callable[[], None]) -> None:
+    """Makes the call's document; sets its key. Raises AdapterError."""
+    if not profile.document:
+        raise NotWanted("the profile lookup-only writes no documents")
+    if telling.progress.get(SENT) and (key := _written(base, profile, event)):
+        telling.crm_call_id = key
+        return
+    values = _document(base, profile, telling, event)
+    telling.progress[SENT] = True
+    save()
+    try:
+        made = _created(base, profile, telling, values)
+    except Exceptional as error:
+        telling.progress[EXCEPTIONS] = telling.progress.get(EXCEPTIONS, 0) + 1
+        if telling.progress[EXCEPTIONS] >= MOST_EXCEPTIONS:
+            raise Refused(
+                f"{error}. A rule of this base refuses the document: mend it, then retry", code="-1"
+            ) from None
+        raise
+    telling.crm_call_id = str(made.get("Ref_Key") or values["Ref_Key"])
+
+
+def _created(base: Base, profile: Profile, telling: Telling, values: dict[str, Any]) -> dict[str, Any]:
+    """What 1C made. A responsible who is gone from the base costs the call nothing."""
+    try:
+        return base.create(profile.document, values)
+    except Exists:
+        return {"Ref_Key": values["Ref_Key"]}
+    except NoSuchKey as error:
+        if "Ответственный_Key" not in values:
+            raise
+        log.warning("the responsible user is not in 1C any more: %s", error, extra={"call_id": telling.event.call_id})
+    users = {"Ответственный_Key", "Автор_Key"}
+    try:
+        return base.create(profile.document, {key: value for key, value in values.items() if key not in users})
+    except Exists:
+        return {"Ref_Key": values["Ref_Key"]}
+
+
+def _written(base: Base, profile: Profile, event: CallEnded) -> str | None:
+    """The key of the document that an earlier try has made; None where it made none."""
+    key = mapping.document_key(event.call_id)
+    try:
+        return str(base.get(profile.document, key).get("Ref_Key") or key)
+    except NoSuchKey:
+        pass
+    if not profile.number:
+        return None
+    # A base that gives keys of its own instead of ours is searched by what a filter can name.
+    moment = mapping.wall_time(event.started_at, zone_of(base))
+    found = base.rows(
+        profile.document, filter=f"Date eq datetime'{moment}' and {profile.number} eq '{event.client_number}'", top="20"
+    )
+    comment = mapping.comment_of(event.call_id)
+    return next((str(row["Ref_Key"]) for row in found if row.get(COMMENT) == comment and row.get("Ref_Key")), None)
+
+
+def _document(base: Base, profile: Profile, telling: Telling, event: CallEnded) -> dict[str, Any]:
+    contact = _contact(base, profile, telling, event)
+    user_id = next((each for each in (event.user_id, event.fallback_user_id) if each and _GUID.fullmatch(each)), None)
+    zone, language = zone_of(base), base.account.language
+    if profile is PROFILES["bsp"]:
+        return mapping.bsp_document(event, contact=contact, user_id=user_id, zone=zone, language=language)
+    return mapping.unf_document(
+        event,
+        contact=contact,
+        user_id=user_id,
+        state_key=state_key(base, profile, mapping.state_of(event)),
+        has_comment=not base.schema().lacks(profile.document, (COMMENT,)),
+        zone=zone,
+        language=language,
+    )
+
+
+def _contact(base: Base, profile: Profile, telling: Telling, event: CallEnded) -> Any:
+    try:
+        return find_contact(base, profile, event.client_number)
+    except Refused as error:
+        log.warning("the contact is not known: %s", error, extra={"call_id": telling.event.call_id})
+        return None
+
+
+def state_key(base: Base, profile: Profile, name: str) -> str | None:
+    """The key of a predefined state; None where the base does not tell."""
+    known = _states.get((base.url, name))
+    if known is None:
+        try:
+            rows = base.rows(profile.states)
+        except (Refused, AdapterError) as error:
+            if getattr(error, "maybe_done", False):
+                raise
+            return None
+        for row in rows:
+            for named in (row.get("PredefinedDataName"), row.get("Description")):
+                if named and row.get("Ref_Key"):
+                    _states.setdefault((base.url, str(named)), str(row["Ref_Key"]))
+        known = _states.get((base.url, name))
+    return known
+
+
+def zone_of(base: Base) -> ZoneInfo:
+    """The base's own zone: what is set, else the PBX's."""
+    settings = base.account.settings
+    return ZoneInfo(settings.get("onec_timezone") or settings.get("evrotel_timezone") or "Europe/Kyiv")

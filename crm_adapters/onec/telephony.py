@@ -1,0 +1,150 @@
+"""УНФ's own telephony service, `/hs/telephony/itoolabs`: the PBX tells it of calls, and it asks the PBX to dial.
+
+The dialogue is that of the provider "УниверсальныйItoolabs" of УНФ 3.0 (AlexanderYekat/unf, HTTPServices/TelephonyApi).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from datetime import UTC
+
+import requests
+
+from crm_adapters.addresses import address_parts
+from crm_adapters.contract import Account, Exchange, Telling
+from crm_adapters.errors import AdapterError, Misconfigured, NotSent, SignInRefused, TryAgain, Unreachable
+from crm_adapters.events import CallEnded, CallStarted, Direction, Disposition
+from crm_adapters.http import BodyTooLarge, DeadlinePassed, ForbiddenAddress, guarded_session, mask, read_capped
+from crm_adapters.onec.fields import SERVICE, base_of
+
+MOST_ANSWER = 256 * 1024
+LEAST_SECONDS = 0.3
+STATUSES = {
+    Disposition.ANSWERED: "Success",
+    Disposition.BUSY: "Busy",
+    Disposition.NO_ANSWER: "Missed",
+    Disposition.CONGESTION: "NotAvailable",
+    Disposition.FAILED: "Cancel",
+}
+
+
+def started(event: CallStarted) -> dict[str, str]:
+    """`cmd=event` of a phone that rings."""
+    return _event(event, "INCOMING" if event.direction is Direction.INCOMING else "OUTGOING")
+
+
+def ended(event: CallEnded) -> dict[str, str]:
+    """`cmd=event` that closes the card."""
+    return _event(event, "COMPLETED" if event.disposition is Disposition.ANSWERED else "CANCELLED")
+
+
+def _event(event: CallStarted | CallEnded, kind: str) -> dict[str, str]:
+    return {
+        "cmd": "event",
+        "type": kind,
+        "callid": event.call_id,
+        "phone": _digits(event.client_number),
+        "ext": event.extension or "",
+        "user": event.extension or "",
+        "diversion": _digits(event.line or ""),
+    }
+
+
+def history(event: CallEnded) -> dict[str, str]:
+    """`cmd=history`: the call as it is kept. `start` is UTC."""
+    return {
+        "cmd": "history",
+        "type": "in" if event.direction is Direction.INCOMING else "out",
+        "callid": event.call_id,
+        "phone": _digits(event.client_number),
+        "ext": event.extension or "",
+        "user": event.extension or "",
+        "diversion": _digits(event.line or ""),
+        "start": event.started_at.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ"),
+        "duration": str(event.billsec),
+        "status": STATUSES[event.disposition],
+        "link": event.recording_url or "",
+    }
+
+
+def contact(number: str, call_id: str) -> dict[str, str]:
+    """`cmd=contact`: who has this number."""
+    return {"cmd": "contact", "phone": _digits(number), "callid": call_id}
+
+
+def _digits(number: str) -> str:
+    return number.removeprefix("+")
+
+
+class Service:
+    """The service of one base for `seconds`. Methods raise AdapterError."""
+
+    def __init__(self, account: Account, seconds: float) -> None:
+        self._account = account
+        self._url = base_of(account.settings.get("onec_url", "")) + SERVICE
+        self._token = account.settings.get("onec_crm_token") or account.settings.get("onec_password", "")
+        self._deadline = time.monotonic() + seconds
+
+    def tell(self, fields: Mapping[str, str], telling: Telling | None = None) -> dict[str, str]:
+        """POSTs a command; the answer's texts, none where it has none."""
+        form = {**fields, "crm_token": self._token}
+        status, content = self._exchange("POST", self._url + "/", form, telling)
+        if error := self._error(status, content):
+            raise error
+        try:
+            answer = json.loads(content) if content.strip() else {}
+        except ValueError:
+            return {}
+        return {str(key): str(value) for key, value in answer.items()} if isinstance(answer, dict) else {}
+
+    def ping(self) -> None:
+        """Asks whether the service is there."""
+        status, content = self._exchange("GET", f"{self._url}/ping", None, None)
+        if error := self._error(status, content):
+            raise error
+
+    def _exchange(
+        self, verb: str, url: str, form: Mapping[str, str] | None, telling: Telling | None
+    ) -> tuple[int, bytes]:
+        seconds = self._deadline - time.monotonic()
+        if seconds < LEAST_SECONDS:
+            raise NotSent("no time was left")
+        began = time.monotonic()
+        try:
+            with guarded_session(self._account.allow_local) as session:
+                if user := self._account.settings.get("onec_user"):
+                    session.auth = (user.encode(), self._account.settings.get("onec_password", "").encode())
+                response = session.request(verb, url, data=form, timeout=(min(5.0, seconds), seconds), stream=True)
+                content = read_capped(response, MOST_ANSWER, began + seconds)
+        except ForbiddenAddress as error:
+            raise Misconfigured(str(error)) from None
+        except (requests.RequestException, DeadlinePassed, BodyTooLarge) as error:
+            host = address_parts(url).netloc
+            raise Unreachable(f"no answer from {host}: {type(error).__name__}", maybe_done=True) from None
+        if telling is not None:
+            secrets = (self._token, self._account.settings.get("onec_password", ""))
+            shown = json.dumps({**(form or {}), "crm_token": "***"}, ensure_ascii=False)
+            answer = f"{response.status_code} {content[:1000].decode(errors='replace')}"
+            milliseconds = int((time.monotonic() - began) * 1000)
+            telling.exchanges.append(
+                Exchange(
+                    request=mask(f"{verb} {url} {shown}", secrets),
+                    answer=mask(answer, secrets),
+                    milliseconds=milliseconds,
+                )
+            )
+        return response.status_code, content
+
+    def _error(self, status: int, content: bytes) -> AdapterError | None:
+        if 200 <= status < 300:
+            return None
+        said = content[:200].decode(errors="replace")
+        if status in {401, 403}:
+            return SignInRefused("1C's telephony service refuses our key: set onec_crm_token, then resume")
+        if status in {301, 302, 404, 405}:
+            return Misconfigured(f"1C answered {status}: the base publishes no service {SERVICE}")
+        if status >= 500 or status == 429:
+            return Unreachable(f"1C answered {status}", maybe_done=True)
+        return TryAgain(f"1C answered {status}: {said}")

@@ -123,8 +123,6 @@ def _act(here: Deployment, connection: Connection, answer: DoorAnswer) -> Respon
             return dialled(here, connection, answer)
         case NumbersGiven() | StateAsked() | CallsAsked():
             return answered_script(here, connection, answer)
-        case ExtensionsAsked():
-            return jsonify(_extensions(here, connection))
         case Opened():
             return _page(here, connection, answer)
         case DoorRefused():
@@ -143,7 +141,15 @@ def _page(here: Deployment, connection: Connection, opened: Opened) -> Response:
 def _take(
     here: Deployment,
     connection: Connection,
-    said: AccessDoubted | ClickToCall | CallbackWanted | RobotCall | Echo | InstallOffered | Uninstalled | Ignored,
+    said: AccessDoubted
+    | ClickToCall
+    | CallbackWanted
+    | RobotCall
+    | Echo
+    | ExtensionsAsked
+    | InstallOffered
+    | Uninstalled
+    | Ignored,
 ) -> Response:
     """What a CRM's server tells: kept before it is answered, done in the background."""
     match said:
@@ -178,6 +184,8 @@ def _take(
                 mediafile=said.mediafile or None,
             )
             ask_to_dial(here.database, connection, robot)
+        case ExtensionsAsked():
+            return jsonify(_extensions(here, connection))
         case Echo():
             note_echo(here.database, connection.id)
         case InstallOffered():

@@ -10,7 +10,6 @@ from typing import Any
 from crm_adapters.errors import AdapterError, Misconfigured, Refused, SignInRefused, TryAgain, Unreachable
 
 NO_SUCH_KEY, EXISTS, EXCEPTION, NOT_PUBLISHED, NO_RIGHT = "9", "15", "-1", "8", "20"
-_OURS = {"4", "5", "6", "10", "14", "16"}
 _AWAY = {429, 502, 503, 504}
 
 
@@ -24,6 +23,14 @@ class NoSuchKey(Refused):
 
 class Exceptional(TryAgain):
     """The configuration's own code has refused: a rule of the company, which a repeat seldom changes."""
+
+
+_BY_CODE: Mapping[str, type[AdapterError]] = {
+    EXISTS: Exists,
+    NO_SUCH_KEY: NoSuchKey,
+    EXCEPTION: Exceptional,
+    **dict.fromkeys(("4", "5", "6", "10", "14", "16"), Refused),  # our data or our address: no repeat helps
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,14 +60,10 @@ def error_of(answer: Answer) -> AdapterError | None:
     why = f"1C: {said} (code {code})" if code else f"1C answered {answer.status}"
     if answer.status == 401:
         return _unauthorised(code, why)
-    if code in {EXISTS, NO_SUCH_KEY}:
-        return (Exists if code == EXISTS else NoSuchKey)(why, code=code)
     if code == NOT_PUBLISHED:
         return Misconfigured(f"{why}: add the object to the composition of the OData interface", code=code)
-    if code == EXCEPTION:
-        return Exceptional(why, code=code)
-    if code in _OURS:
-        return Refused(why, code=code)
+    if kind := _BY_CODE.get(code):
+        return kind(why, code=code)
     return _by_status(answer.status, code, why)
 
 

@@ -62,9 +62,9 @@ def _properties(schema: Schema, profile: Profile) -> Iterator[Finding]:
     if not schema.has(profile.document):
         yield wrong(
             "1c-document",
-            _("the base does not publish %(name)s"),
+            _("the base does not publish %(set)s"),
             _("Add it to the composition of the OData interface, or set another onec_profile."),
-            name=profile.document,
+            set=profile.document,
         )
         return
     missing = schema.lacks(profile.document, profile.properties)
@@ -73,13 +73,13 @@ def _properties(schema: Schema, profile: Profile) -> Iterator[Finding]:
     if missing:
         yield wrong(
             "1c-document",
-            _("%(name)s has no %(missing)s: 1C would lose that without a word"),
+            _("%(set)s has no %(missing)s: 1C would lose that without a word"),
             _("Choose the profile that fits this configuration, or tell us of it."),
-            name=profile.document,
+            set=profile.document,
             missing=", ".join(missing),
         )
     else:
-        yield right("1c-document", _("%(name)s has all that is written"), name=profile.document)
+        yield right("1c-document", _("%(set)s has all that is written"), set=profile.document)
 
 
 def _contacts(schema: Schema, profile: Profile) -> Finding:
@@ -101,9 +101,9 @@ def _users(base: Base, schema: Schema, profile: Profile) -> Iterator[Finding]:
     if not schema.has(profile.users):
         yield doubtful(
             "1c-users",
-            _("%(name)s is not published: those responsible can't be checked"),
+            _("%(set)s is not published: those responsible can't be checked"),
             _("Add it to the composition of the OData interface."),
-            name=profile.users,
+            set=profile.users,
         )
         return
     settings = base.account.settings
@@ -112,14 +112,14 @@ def _users(base: Base, schema: Schema, profile: Profile) -> Iterator[Finding]:
     if gone:
         yield wrong(
             "1c-users",
-            _("%(name)s has no %(users)s"),
+            _("%(set)s has no %(users)s"),
             _("Set extensions=EXT=GUID anew; there are %(there)s."),
-            name=profile.users,
+            set=profile.users,
             users=some_of(gone),
             there="; ".join(_named(base, profile)) or "-",
         )
     elif mapped - {""}:
-        yield right("1c-users", _("all users that extensions belong to are in %(name)s"), name=profile.users)
+        yield right("1c-users", _("all users that extensions belong to are in %(set)s"), set=profile.users)
     else:
         yield doubtful(
             "1c-users",
@@ -157,8 +157,8 @@ def _states(base: Base, profile: Profile) -> Iterator[Finding]:
     if lacking:
         yield doubtful(
             "1c-states",
-            _("%(name)s has no %(states)s"),
+            _("%(set)s has no %(states)s"),
             _("Add it to the composition of the OData interface; documents stay without a state."),
-            name=profile.states,
+            set=profile.states,
             states=", ".join(lacking),
         )

@@ -7,9 +7,10 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 import requests
+from requests.auth import HTTPBasicAuth
 
 from crm_adapters.addresses import address_parts
 from crm_adapters.contract import Account, Exchange, Telling
@@ -25,6 +26,8 @@ MOST_METADATA = 128 * 1024 * 1024
 METADATA_SECONDS = 120.0
 SCHEMA_LASTS = 3600.0
 LEAST_SECONDS = 0.5
+PLAIN = "()'"
+"""Characters of OData that stay as they are in a path."""
 
 _schemas: dict[tuple[str, str, str], tuple[float, Schema]] = {}
 """By connection, address and user; a hint, so threads need no lock."""
@@ -44,7 +47,7 @@ class Base:
         self._listeners: tuple[Telling, ...] = ()
         self._session = guarded_session(account.allow_local)
         user, password = settings.get("onec_user", ""), settings.get("onec_password", "")
-        self._session.auth = (user.encode(), password.encode())  # requests itself would take Latin-1
+        self._session.auth = HTTPBasicAuth(user.encode(), password.encode())  # of texts it would make Latin-1
         self._secrets = (password, settings.get("onec_crm_token", ""))
         if not self.url:
             raise Misconfigured("onec_url is not set: set it, all calls are kept")
@@ -101,10 +104,8 @@ class Base:
             raise Misconfigured(f"1C's $metadata can't be read ({error}): is onec_url the base's address?") from None
 
     def _ask(self, verb: str, path: str, query: Mapping[str, str], values: Mapping[str, Any] | None = None) -> Answer:
-        parameters = urlencode(
-            {"$format": "json"} | {f"${name}": text for name, text in query.items()}, quote_via=quote
-        )
-        url = f"{self.url}{ODATA}/{quote(path, safe="()'")}?{parameters}"
+        asked = [f"${name}={quote(text, safe='')}" for name, text in query.items()]
+        url = f"{self.url}{ODATA}/{quote(path, safe=PLAIN)}?{'&'.join(['$format=json', *asked])}"
         body = None if values is None else json.dumps(values, ensure_ascii=False).encode()
         status, content = self._exchange(verb, url, body, MOST_ANSWER)
         return answer_of(status, content)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 ROWS = "_RowType"
+_PROPERTIES = {"Property", "NavigationProperty"}
 
 
 class NotMetadata(Exception):
@@ -32,8 +33,8 @@ def read_schema(text: bytes) -> Schema:
     if b"<!DOCTYPE" in text[:4096].upper():
         raise NotMetadata("a document type, which metadata has none of")
     try:
-        root = ElementTree.fromstring(text)  # noqa: S314 - no document type, so no entities
-    except ElementTree.ParseError as error:
+        root = ET.fromstring(text)  # noqa: S314 - no document type, so no entities
+    except ET.ParseError as error:
         raise NotMetadata(str(error)) from None
     if _local(root.tag) != "Edmx":
         raise NotMetadata(f"<{_local(root.tag)}> instead of <Edmx>")
@@ -43,11 +44,7 @@ def read_schema(text: bytes) -> Schema:
         name = element.get("Name", "")
         match _local(element.tag):
             case "EntityType" | "ComplexType":
-                types[name] = frozenset(
-                    child.get("Name", "")
-                    for child in element
-                    if _local(child.tag) in {"Property", "NavigationProperty"}
-                )
+                types[name] = frozenset(child.get("Name", "") for child in element if _local(child.tag) in _PROPERTIES)
             case "EntitySet":
                 sets[name] = element.get("EntityType", name).rpartition(".")[2]
     rows = {name.removesuffix(ROWS): properties for name, properties in types.items() if name.endswith(ROWS)}

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC
 
 import requests
+from requests.auth import HTTPBasicAuth
 
 from crm_adapters.addresses import address_parts
 from crm_adapters.contract import Account, Exchange, Telling
@@ -115,7 +116,8 @@ class Service:
         try:
             with guarded_session(self._account.allow_local) as session:
                 if user := self._account.settings.get("onec_user"):
-                    session.auth = (user.encode(), self._account.settings.get("onec_password", "").encode())
+                    password = self._account.settings.get("onec_password", "")
+                    session.auth = HTTPBasicAuth(user.encode(), password.encode())
                 response = session.request(verb, url, data=form, timeout=(min(5.0, seconds), seconds), stream=True)
                 content = read_capped(response, MOST_ANSWER, began + seconds)
         except ForbiddenAddress as error:

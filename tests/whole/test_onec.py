@@ -1,0 +1,227 @@
+"""1C: one document for each call, whatever configuration it is, and whatever goes wrong."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from sqlalchemy import select
+
+from connector.delivery import retry
+from connector.models import Call, Delivery
+from tests.emulators.evrotel import WebApps
+from tests.emulators.onec import Fault, OneC
+from tests.emulators.onec.configurations import ACCOUNTING, BSP, UNF, Properties
+from tests.emulators.onec.faults import exception, odata_error, page
+from tests.running import wait_for
+from tests.served import TOKEN, ServedHere
+
+CLIENT, LINE = "0671234567", "0441112233"
+ANSWERED = {"disposition": "ANSWERED", "billsec": "95"}
+CALL, EVENT = "Document_ТелефонныйЗвонок", "Document_Событие"
+Office = Callable[..., tuple[ServedHere, OneC]]
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Iterator[Office]:
+    """Makes a base and a connection to it."""
+    made: list[Any] = []
+
+    def make(sets: Mapping[str, Properties] = BSP, *, users: str = "", **values: str) -> tuple[ServedHere, OneC]:
+        base = OneC(sets)
+        apps = WebApps()
+        here = ServedHere(tmp_path, evrotel_api_url=apps.url, evrotel_dial_url=apps.dial_url)
+        for each in (base, apps, here):
+            each.__enter__()
+            made.append(each)
+        if users:
+            values["extensions"] = f"101={base.add(users, 'Марія')}"
+        settings = {"evrotel_token": TOKEN, "evrotel_billcode": "20558", "onec_url": base.url, "onec_user": base.user}
+        here.deployment.connections.add("acme", "onec", settings | {"onec_password": base.password} | values)
+        here.work()
+        return here, base
+
+    yield make
+    for each in reversed(made):
+        each.__exit__(None, None, None)
+
+
+def play(here: ServedHere, number: str = CLIENT, to: str = "101", direction: str = "i", **end: Any) -> str:
+    """A call from its start to its end; the callid."""
+    evrotel = here.transmitter()
+    numbers = (number, to) if direction == "i" else (to, number)
+    started = evrotel.start(*numbers, direction)
+    assert started.status == 200
+    evrotel.end(started.callid, direction, **({"disposition": "NO ANSWER", "billsec": "0"} | end))
+    return started.callid
+
+
+def document(base: OneC, name: str = CALL, number: int = 1) -> dict[str, Any]:
+    wait_for(lambda: len(base.documents(name)) >= number, 15)
+    return base.documents(name)[number - 1]
+
+
+def test_bsp_gets_one_document_with_contact_responsible_and_result(office: Office) -> None:
+    here, base = office(users="Catalog_Пользователи")
+    partner = base.add_contact("Catalog_Партнеры", "ТОВ Ромашка", "380671234567")
+    callid = play(here, **ANSWERED, recfile="/wav/1.wav")
+    made = document(base)
+    assert made["Date"] == "2018-04-01T00:00:11"  # the base's own wall time
+    assert (made["Входящий"], made["АбонентКакСвязаться"]) == (True, "+380671234567")
+    assert (made["АбонентКонтакт"], made["АбонентКонтакт_Type"]) == (partner, "StandardODATA.Catalog_Партнеры")
+    assert made["АбонентПредставление"] == "ТОВ Ромашка"
+    assert made["Ответственный_Key"] == next(iter(base.rows["Catalog_Пользователи"]))
+    assert "1:35" in made["Описание"]
+    assert "/recordings/" in made["Описание"]
+    assert made["Комментарий"] == f"evrotel:{callid}"
+    assert (made["Важность"], made["Posted"]) == ("Обычная", False)
+    assert base.complaints == []
+
+
+def test_unf_gets_an_event_that_is_done_or_to_be_called_back(office: Office) -> None:
+    here, base = office(UNF, users="Catalog_Сотрудники")
+    states = {name: base.add("Catalog_СостоянияСобытий", name) for name in ("Запланировано", "Завершено", "Отменено")}
+    client = base.add_contact("Catalog_Контрагенты", "Іван", "067 123-45-67")
+    play(here, **ANSWERED)
+    document(base, EVENT)
+    play(here, "0501112233")
+    answered, missed = document(base, EVENT, 1), document(base, EVENT, 2)
+    assert answered["Состояние_Key"] == states["Завершено"]
+    [participant] = answered["Участники"]
+    assert (participant["Контакт"], participant["Контакт_Type"]) == (client, "StandardODATA.Catalog_Контрагенты")
+    assert answered["ОкончаниеСобытия"] > answered["НачалоСобытия"]
+    assert missed["Состояние_Key"] == states["Запланировано"]
+    assert missed["Участники"][0]["Контакт"] == ""
+    assert base.complaints == []
+
+
+@pytest.mark.parametrize(
+    "kept", ["380671234567", "+380671234567", "0671234567", "+38 (067) 123-45-67", "067-123-45-67", "8 067 123 45 67"]
+)
+def test_contacts_are_found_however_their_number_is_written(office: Office, kept: str) -> None:
+    here, base = office()
+    base.add_contact("Catalog_Партнеры", "Інший", "0509994567")
+    base.add_contact("Catalog_Партнеры", "Видалений", kept, DeletionMark=True)
+    partner = base.add_contact("Catalog_Партнеры", "Наш", kept)
+    play(here)
+    made = document(base)
+    assert made["АбонентКонтакт"] == partner
+    assert made["Важность"] == "Высокая"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(drop=True),
+        Fault(drop=True, effect=True),
+        page(502),
+        page(504),
+        Fault(response=odata_error(400, "15", "exists"), effect=True),
+        exception(),
+    ],
+)
+def test_a_fault_of_a_moment_costs_no_document_and_doubles_none(office: Office, fault: Fault) -> None:
+    here, base = office()
+    base.fail("POST", CALL, fault)
+    play(here)
+    document(base)
+    wait_for(lambda: not waiting(here), 20)
+    assert len(base.documents(CALL)) == 1
+
+
+def test_a_base_that_gives_its_own_keys_is_looked_through(office: Office) -> None:
+    here, base = office()
+    base.own_keys = True
+    base.fail("POST", CALL, Fault(drop=True, effect=True))
+    play(here)
+    wait_for(lambda: not waiting(here), 20)
+    assert len(base.documents(CALL)) == 1
+
+
+def test_a_company_rule_that_refuses_is_not_asked_for_ever(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retry, "DELIVERY_WAITS", (0.1, 0.1, 0.1, 60))
+    here, base = office()
+    base.fail("POST", CALL, *[exception()] * 9)
+    play(here)
+    wait_for(lambda: [row.state for row in waiting(here, "dead")] == ["dead"], 20)
+    assert len(base.writes()) == 3
+    assert "Превышен лимит" in waiting(here, "dead")[0].error
+
+
+def test_a_refused_password_pauses_and_the_right_one_sends_what_waits(office: Office) -> None:
+    here, base = office(onec_password="wrong")
+    play(here)
+    wait_for(lambda: here.deployment.connections.get("acme").paused, 15)
+    play(here, "0501112233")
+    here.set(onec_password=base.password)
+    wait_for(lambda: len(base.documents(CALL)) == 2, 15)
+
+
+def test_a_responsible_who_is_gone_costs_the_call_nothing(office: Office) -> None:
+    here, base = office(extensions="101=11111111-1111-1111-1111-111111111111")
+    play(here)
+    assert "Ответственный_Key" not in document(base)
+
+
+def test_an_object_that_is_not_published_is_waited_for(office: Office) -> None:
+    here, base = office(onec_profile="bsp")
+    del base.sets[CALL]
+    play(here)
+    wait_for(lambda: here.deployment.connections.by_id(1).trouble, 15)  # type: ignore[union-attr]  # it is there
+    base.sets[CALL] = BSP[CALL]
+    document(base)
+
+
+def test_check_compares_each_property_and_writes_nothing(office: Office) -> None:
+    here, base = office(users="Catalog_Пользователи")
+    assert {each.status for each in here.check() if each.name.startswith("1c")} == {"ok"}
+    base.sets[CALL] = {name: kind for name, kind in BSP[CALL].items() if name != "Важность"}
+    finding = next(each for each in here.check() if each.name == "1c-document")
+    assert (finding.status, "Важность" in finding.text) == ("error", True)
+    assert base.writes() == []
+
+
+def test_accounting_looks_names_up_and_gets_no_documents(office: Office) -> None:
+    here, base = office(ACCOUNTING)
+    base.add_contact("Catalog_Контрагенты", "ТОВ Ромашка", "0671234567")
+    evrotel = here.transmitter()
+    evrotel.start(CLIENT, "101")
+    wait_for(lambda: card(here) == {"name": "ТОВ Ромашка"}, 10)
+    assert base.writes() == []
+
+
+def test_unf_telephony_shows_cards_keeps_calls_and_dials(office: Office) -> None:
+    here, base = office(UNF, onec_profile="unf-telephony", onec_crm_token="crm-token-1C", onec_pbx_token="pbx-token-1C")
+    base.telephony.contacts["380671234567"] = {"contact_name": "Іван", "responsible": "101"}
+    evrotel = here.transmitter()
+    started = evrotel.start(CLIENT, "101")
+    wait_for(lambda: card(here) == {"name": "Іван", "responsible": "101"}, 10)
+    evrotel.end(started.callid, **ANSWERED)
+    wait_for(lambda: len(base.telephony.said) == 4, 10)
+    said = base.telephony.said
+    assert (said[0]["cmd"], said[0]["type"]) == ("event", "INCOMING")
+    assert (said[2]["type"], said[3]["status"], said[3]["duration"]) == ("COMPLETED", "Success", "95")
+    assert base.telephony.refusals == []
+    door = f"{here.url}/onec/acme/telephony"
+    call = {"cmd": "makeCall", "phone": "380501112233", "user": "101", "token": "pbx-token-1C"}
+    assert requests.post(door, data={**call, "token": "x"}, timeout=5).status_code == 401
+    assert requests.post(door, data=call, timeout=5).status_code == 200
+    accounts = requests.post(door, data={"cmd": "accounts", "token": "pbx-token-1C"}, timeout=5)
+    assert accounts.json() == []
+    time.sleep(0.1)
+
+
+def waiting(here: ServedHere, *states: str) -> list[Any]:
+    """Deliveries that are not settled, or those in these states."""
+    with here.deployment.database.read() as db:
+        query = select(Delivery.kind, Delivery.state, Delivery.error)
+        return list(db.execute(query.where(Delivery.state.in_(states or ("pending", "waiting")))))
+
+
+def card(here: ServedHere) -> Any:
+    with here.deployment.database.read() as db:
+        return db.execute(select(Call.crm_notes)).scalar_one().get("card")

@@ -68,7 +68,7 @@ class Adapter(CRMAdapter):
             telling.notes[CARD] = {"name": contact.name}
 
     def _tell_telephony(self, telling: Telling, save: Save, seconds: float) -> None:
-        service = telephony.Service(self.account, seconds)
+        service = telephony.TelephonyAPI(self.account, seconds)
         match telling.event:
             case CallStarted() as event:
                 service.tell(telephony.started(event), telling)

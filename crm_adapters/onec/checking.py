@@ -14,7 +14,7 @@ from crm_adapters.onec.documents import state_key
 from crm_adapters.onec.fields import TELEPHONY
 from crm_adapters.onec.metadata import Schema
 from crm_adapters.onec.profiles import PROFILES, Profile, contact_sets, recognised
-from crm_adapters.onec.telephony import Service
+from crm_adapters.onec.telephony import TelephonyAPI
 from crm_adapters.settings import parse_user_by_extension
 from crm_adapters.texts import marked as _
 
@@ -26,7 +26,7 @@ def check(account: Account) -> list[Finding]:
     """All findings. Raises nothing of 1C's."""
     try:
         if account.settings.get("onec_profile") == TELEPHONY:
-            Service(account, SECONDS).ping()
+            TelephonyAPI(account, SECONDS).ping()
             return [right("1c", _("УНФ's telephony service answers"))]
         with Base(account, SECONDS) as base:
             return list(_check_odata(base))

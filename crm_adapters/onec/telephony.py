@@ -79,7 +79,7 @@ def _digits(number: str) -> str:
     return number.removeprefix("+")
 
 
-class Service:
+class TelephonyAPI:
     """The service of one base for `seconds`. Methods raise AdapterError."""
 
     def __init__(self, account: Account, seconds: float) -> None:

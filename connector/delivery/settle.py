@@ -14,7 +14,7 @@ from sqlalchemy import Connection as SQLConnection
 from sqlalchemy import func, insert, select, update
 
 from connector.connections.accounts import installed_after
-from connector.db import upsert
+from connector.db import now, upsert
 from connector.delivery.retry import Decision, Verdict, decide, probe_wait
 from connector.log import about
 from connector.models import Attempt, Call, Connection, Delivery, DeliveryKind, DeliveryState, Lane
@@ -162,7 +162,7 @@ def _save_call(db: SQLConnection, each: Told) -> None:
     crm_call_id = telling.crm_call_id
     changes: dict[str, Any] = {}
     if telling.notes != each.known_notes:
-        changes["crm_notes"] = telling.notes
+        changes |= {"crm_notes": telling.notes, "updated_at": now()}  # open pages look again
     if telling.crm_user_id and telling.crm_user_id != each.known_user_id:
         changes["crm_user_id"] = telling.crm_user_id
     if crm_call_id:

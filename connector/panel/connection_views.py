@@ -20,6 +20,7 @@ from connector.panel.access import guarded
 from connector.panel.forms import CLEAR, connection_form, given_values
 from connector.panel.labels import setting_error
 from connector.recordings.sweep import sweep_connection
+from crm_adapters.contract import Capability
 from crm_adapters.registry import DESCRIPTIONS
 
 blueprint = guarded(Blueprint("connections", __name__))
@@ -66,7 +67,12 @@ def connection_page(name: str) -> str:
 def reveal_token(name: str) -> str:
     """The page with the token in it: by POST, so that the token stands in no address."""
     connection = connection_as_it_is(name)
-    return _connection_page(connection, token=connection.get("evrotel_token"))
+    key = request.form.get("key", "evrotel_token")
+    if key == "evrotel_token":
+        return _connection_page(connection, token=connection.get(key))
+    if key not in {field.key for field in connection.description.fields if field.make}:
+        abort(404)
+    return _connection_page(connection, revealed=key)
 
 
 @blueprint.post("/connections/<name>/check")
@@ -75,6 +81,16 @@ def check(name: str) -> str:
     connection = connection_as_it_is(name)
     findings = [finding.worded(gettext) for finding in check_connection(deployment(), connection)]
     return _connection_page(connection, findings=findings)
+
+
+@blueprint.post("/connections/<name>/test-event")
+@locked_by(Lock.ADMIN)
+def send_test_event(name: str) -> str:
+    """What the CRM says to an event that changes nothing."""
+    connection = connection_as_it_is(name)
+    if not connection.can(Capability.TEST_EVENT):
+        abort(404)
+    return _connection_page(connection, findings=[deployment().adapter(connection).test_event().worded(gettext)])
 
 
 @blueprint.route("/connections/<name>/settings", methods=["GET", "POST"])
@@ -145,6 +161,7 @@ def _connection_page(connection: Connection, **more: Any) -> str:
         ],
         activity=queries.activity(deployment().database),
         offers=_offers(connection),
+        made_up=[field for field in connection.description.fields if field.make],
         **more,
     )
 

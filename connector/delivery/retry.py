@@ -24,7 +24,7 @@ FIRST_PROBES = (1, 2, 5, 10)
 """Seconds before the first probes of an account in trouble; then by how long the trouble has lasted."""
 LATER_PROBES = ((600, 15), (600 + 3600, 60))
 LAST_PROBES = 300
-LONGEST_RETRY_AFTER = 900.0
+LONGEST_RETRY_AFTER = 3600.0
 """A CRM that asks for more patience than this is asked again all the same."""
 JITTER = 0.2
 

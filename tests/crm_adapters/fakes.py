@@ -50,6 +50,13 @@ class MemoryLimiter:
         self.levels[key] = burst
 
 
+class Unlimited(MemoryLimiter):
+    """A budget that nobody spends."""
+
+    def take(self, key: str, *, burst: float, per_second: float) -> float:
+        return 0.0
+
+
 class Saving:
     """A `save` that remembers each telling's progress and call ID as they were."""
 

@@ -57,6 +57,12 @@ STEPS = {
     "users-gone": lazy_gettext("Inner numbers of those who are gone"),
     "address": lazy_gettext("Address"),
     "records": lazy_gettext("Call records"),
+    "webhook": lazy_gettext("Webhook"),
+    "1c": "1C",
+    "1c-document": lazy_gettext("Document of a call"),
+    "1c-contacts": lazy_gettext("Contacts"),
+    "1c-users": lazy_gettext("Employees"),
+    "1c-states": lazy_gettext("States of events"),
 }
 """What a step of setting up or of a check is called; one that has no name here is shown by its own."""
 

@@ -10,11 +10,11 @@ from crm_adapters.door_answers import DoorAnswer, DoorRequest
 from crm_adapters.errors import AccountTrouble, AdapterError, Misconfigured, NotSent, SignInRefused
 from crm_adapters.events import CallEnded, CallStarted, Direction
 from crm_adapters.onec import DESCRIPTION, doors, telephony
-from crm_adapters.onec.checking import check
 from crm_adapters.onec.client import Base
 from crm_adapters.onec.contacts import find_contact
 from crm_adapters.onec.documents import write_document
 from crm_adapters.onec.fields import TELEPHONY
+from crm_adapters.onec.findings import check
 from crm_adapters.onec.profiles import PROFILES, Profile, recognised
 
 CARD_CLOSED = "card_closed"

@@ -145,6 +145,7 @@ class Installation:
                 public_url=self.url,
                 instance=self.folder / "instance",
                 environment={},
+                allow_local_addresses=True,
             )
         )
         if schema.current(deployment.database.engine) is None:

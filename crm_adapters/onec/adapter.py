@@ -63,7 +63,7 @@ class Adapter(CRMAdapter):
     def _show_name(self, telling: Telling, event: CallStarted, seconds: float) -> None:
         """1C shows no card by itself: the live board gets the caller's name."""
         with Base(self.account, seconds) as base, base.listening(telling):
-            contact = find_contact(base, self._profile(base), event.client_number)
+            contact = find_contact(base, self._profile(base), event.client_number, telling.progress)
         if contact is not None and contact.name:
             telling.notes[CARD] = {"name": contact.name}
 

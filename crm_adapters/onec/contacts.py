@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from crm_adapters.errors import Misconfigured, Refused
+from crm_adapters.onec.answers import Exceptional
 from crm_adapters.onec.client import Base
 from crm_adapters.onec.profiles import CONTACTS, PHONE, PHONE_WITHOUT_CODES, Profile, contact_sets
 
 MOST_ROWS = 50
+CONTACT, LOOKED = "contact", "looked"
 NATIONAL = 9
 """Digits of a national number of Ukraine without its zero: these decide whether two numbers are one."""
 
@@ -30,23 +32,28 @@ class Contact:
         return f"StandardODATA.{self.catalog}"
 
 
-def find_contact(base: Base, profile: Profile, number: str) -> Contact | None:
-    """The first contact with this number (E.164); None where there is none. Raises AdapterError."""
+def find_contact(base: Base, profile: Profile, number: str, progress: dict[str, Any]) -> Contact | None:
+    """The first contact with this number (E.164); None where there is none. Raises AdapterError.
+
+    `progress` keeps how far it came: a base that is so slow that the time ends is asked on from there.
+    """
     if len(_digits(number)) < NATIONAL:
         return None
+    if progress.get(CONTACT):
+        return Contact(**progress[CONTACT])
+    looked = progress.setdefault(LOOKED, [])
     for catalog in contact_sets(base.schema(), profile):
-        for filter_text in (exactly(number), by_its_end(number)):
-            if contact := _found(base, catalog, filter_text, number):
+        if catalog not in looked:
+            contact = _found(base, catalog, number)
+            if contact is not None:
+                progress[CONTACT] = asdict(contact)
                 return contact
+            looked.append(catalog)
     return None
 
 
-def _found(base: Base, catalog: str, filter_text: str, number: str) -> Contact | None:
-    try:
-        rows = base.rows(f"{catalog}_{CONTACTS}", filter=filter_text, top=str(MOST_ROWS))
-    except (Refused, Misconfigured):
-        return None  # a table that is not published, or of other properties: `check` tells of it
-    for key in owners(rows, number):
+def _found(base: Base, catalog: str, number: str) -> Contact | None:
+    for key in owners(_rows(base, catalog, number), number):
         try:
             row = base.get(catalog, key)
         except Refused:
@@ -54,6 +61,16 @@ def _found(base: Base, catalog: str, filter_text: str, number: str) -> Contact |
         if not row.get("DeletionMark"):
             return Contact(catalog=catalog, key=key, name=str(row.get("Description") or "").strip()[:200])
     return None
+
+
+def _rows(base: Base, catalog: str, number: str) -> list[dict[str, Any]]:
+    """What may be the number; where a base knows no functions in filters, what is written in one of the usual ways."""
+    for condition in (f"{exactly(number)} or {by_its_end(number)}", exactly(number)):
+        try:
+            return base.rows(f"{catalog}_{CONTACTS}", filter=condition, top=str(MOST_ROWS))
+        except (Refused, Misconfigured, Exceptional):
+            continue  # a table that is not published, or of other properties: `check` tells of it
+    return []
 
 
 def owners(rows: Sequence[dict[str, Any]], number: str) -> list[str]:

@@ -104,7 +104,7 @@ def _document(base: Base, profile: Profile, telling: Telling, event: CallEnded) 
 
 def _contact(base: Base, profile: Profile, telling: Telling, event: CallEnded) -> Any:
     try:
-        return find_contact(base, profile, event.client_number)
+        return find_contact(base, profile, event.client_number, telling.progress)
     except Refused as error:
         log.warning("the contact is not known: %s", error, extra={"call_id": telling.event.call_id})
         return None

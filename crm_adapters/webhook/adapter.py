@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from crm_adapters.addresses import address_parts
 from crm_adapters.contract import CARD, CRMAdapter, Finding, Priority, Save, Telling
-from crm_adapters.errors import AccountTrouble, Held, NotSent, SignInRefused
+from crm_adapters.errors import AccountTrouble, Held, NotSent, SignInRefused, TryAgain
 from crm_adapters.events import CallEnded, CallStarted, Inbound
 from crm_adapters.findings import right, wrong
 from crm_adapters.texts import marked as _
@@ -75,8 +75,10 @@ class Adapter(CRMAdapter):
                     self._tell(telling, save, time.monotonic() + SECONDS)
                 if given_up.is_set():
                     save(tellings)
-            except Exception:
-                logger.exception("connection %s: what a slow receiver said is lost", self.account.connection)
+            except Exception as error:
+                logger.exception("connection %s: a start was not told", self.account.connection)
+                for telling in tellings:
+                    telling.error = telling.error or TryAgain(f"unexpected {type(error).__name__}")
             finally:
                 _LATE.release()
 

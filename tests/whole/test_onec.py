@@ -11,7 +11,7 @@ import pytest
 import requests
 from sqlalchemy import select
 
-from connector.delivery import retry
+from connector.delivery import loop, retry
 from connector.models import Call, Delivery
 from tests.emulators.evrotel import WebApps
 from tests.emulators.onec import Fault, OneC
@@ -225,3 +225,13 @@ def waiting(here: ServedHere, *states: str) -> list[Any]:
 def card(here: ServedHere) -> Any:
     with here.deployment.database.read() as db:
         return db.execute(select(Call.crm_notes)).scalar_one().get("card")
+
+
+def test_a_base_that_is_slow_is_asked_on_from_where_it_was(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "TELL_SECONDS", 2.5)
+    here, base = office()
+    partner = base.add_contact("Catalog_Партнеры", "Наш", "0671234567")
+    base.fail("GET", "Catalog", *[Fault(seconds=1.2)] * 4)
+    play(here)
+    assert document(base)["АбонентКонтакт"] == partner
+    assert len([each for each in base.asked if each.path.startswith("Catalog")]) <= 5

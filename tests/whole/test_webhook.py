@@ -71,6 +71,7 @@ def test_a_missed_call_is_one_missed_call_and_returned_once(here: ServedHere, cr
     assert [event.data["callid"] for event in crm.of_type("call.missed")] == [missed]
     [returned] = crm.of_type("call.returned")
     assert returned.data["callid"] == missed
+    wait_for(lambda: len(crm.of_type("call.finished")) == 2)
     assert returned.data["returned_by"] == crm.of_type("call.finished")[-1].data["id"]
 
 

@@ -51,7 +51,7 @@ def add(name: str, crm: str, pairs: Sequence[str]) -> None:
             click.echo(url)
         for field in made.description.fields:
             if field.make and not values.get(field.key):
-                click.echo(f"For {made.description.title}, {field.key}, shown only now:")
+                click.echo(f"For {made.description.title}, {field.key}:")
                 click.echo(made.values[field.key])
 
 

@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
-from tests.emulators.evrotel import Recordings
+from connector.api.keys import create_api_key
+from tests.emulators.evrotel import Exchange, Recordings, WebApps
 from tests.emulators.evrotel.sounds import wav
 from tests.emulators.webhook import OldReceiver, OwnCRM, Script
 from tests.emulators.webhook.crm import SECRET
 from tests.running import wait_for
 from tests.served import TOKEN, ServedHere
 
+SITE, MEDIA = "https://shop.example", "20558_greeting.wav"
 CLIENT, LINE = "0671234567", "0441112233"
 ANSWERED = {"disposition": "ANSWERED", "billsec": "5"}
 
@@ -162,3 +165,43 @@ def test_check_sends_a_ping_and_says_what_came_back(here: ServedHere, crm: OwnCR
     assert crm.types() == ["ping"]
     crm.always = Script(404)
     assert "404" in next(each for each in here.check() if each.name == "webhook").text
+
+
+def test_call_backs_and_campaigns_are_told_from_beginning_to_end(
+    tmp_path: Path, crm: OwnCRM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connector.connections.store.FRESH_SECONDS", 0.0)
+    with (
+        WebApps() as apps,
+        ServedHere(tmp_path, evrotel_api_url=apps.url, evrotel_dial_url=apps.dial_url) as here,
+    ):
+        apps.media[MEDIA] = wav(0.2)
+        values = {"evrotel_billcode": "20558", "callback_origins": SITE, "callback_extensions": "101"}
+        values |= {"evrotel_token": TOKEN, "webhook_url": crm.url, "webhook_secret": SECRET}
+        made = here.deployment.connections.add("acme", "webhook", values)
+        here.work()
+        apps.exchange = Exchange(transmitter=here.transmitter())
+        wish = {"phone": CLIENT, "page": f"{SITE}/sale", "utm": {"utm_source": "ads"}}
+        asked = requests.post(f"{here.url}/callback/acme", json=wish, headers={"Origin": SITE}, timeout=10).json()["id"]
+        wait_for(lambda: crm.of_type("callback.finished"), 30)
+        key = create_api_key(here.deployment.database, made.id)
+        campaign = {"mediafile": MEDIA, "numbers": ["0671234568"], "name": "Spring"}
+        requests.post(
+            f"{here.url}/api/v1/connections/acme/autodial/campaigns",
+            json=campaign,
+            headers={"Authorization": f"Bearer {key}"},
+            timeout=10,
+        )
+        wait_for(lambda: crm.of_type("autodial.campaign.finished") and crm.of_type("autodial.call.finished"), 30)
+    [requested], [finished] = crm.of_type("callback.requested"), crm.of_type("callback.finished")
+    assert (requested.data["id"], requested.data["client_number"]) == (asked, "+380671234567")
+    assert (finished.data["outcome"], finished.data["utm"]) == ("connected", {"utm_source": "ads"})
+    [call] = crm.of_type("call.finished")
+    assert (call.data["kind"], call.data["callback_id"], call.data["id"]) == (
+        "callback",
+        asked,
+        finished.data["call_id"],
+    )
+    [played], [ended] = crm.of_type("autodial.call.finished"), crm.of_type("autodial.campaign.finished")
+    assert (played.data["campaign"], played.data["kind"]) == ("Spring", "autodial")
+    assert (ended.data["status"], ended.data["counts"]["answered"]) == ("finished", 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
@@ -15,15 +17,13 @@ _LOCK = 7_301_118  # PostgreSQL's advisory lock of this project's migrations: an
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
     """Runs what is missing; two starts at once run it once."""
-    with engine.connect().execution_options(immediate=True) as connection, connection.begin():
-        _alone(connection)
+    with _changing(engine) as connection:
         command.upgrade(_config(connection), revision)
 
 
 def downgrade(engine: Engine, revision: str) -> None:
     """Takes back everything after `revision`."""
-    with engine.connect().execution_options(immediate=True) as connection, connection.begin():
-        _alone(connection)
+    with _changing(engine) as connection:
         command.downgrade(_config(connection), revision)
 
 
@@ -36,6 +36,36 @@ def current(engine: Engine) -> str | None:
 def head() -> str | None:
     """The newest revision that this code knows."""
     return ScriptDirectory.from_config(_config(None)).get_current_head()
+
+
+@contextmanager
+def _changing(engine: Engine) -> Iterator[Connection]:
+    """The transaction of a change, by one process at a time.
+
+    SQLite alters a table by making it anew and dropping the old one, which deletes its rows and, by ON DELETE CASCADE,
+    what refers to them: foreign keys are off meanwhile, and looked at before the commit,
+    https://www.sqlite.org/lang_altertable.html#otheralter.
+    """
+    with engine.connect().execution_options(immediate=True) as connection:
+        is_sqlite = connection.dialect.name == "sqlite"
+        try:
+            if is_sqlite:
+                _foreign_keys(connection, "OFF")
+            with connection.begin():
+                _alone(connection)
+                yield connection
+                if is_sqlite and (lost := connection.execute(text("PRAGMA foreign_key_check")).first()):
+                    raise RuntimeError(f"a row of {lost[0]} refers to none of {lost[2]}: nothing was changed")
+        finally:
+            if is_sqlite:
+                _foreign_keys(connection, "ON")
+
+
+def _foreign_keys(connection: Connection, state: str) -> None:
+    """Past SQLAlchemy, which would begin a transaction: within one SQLite does not listen to this."""
+    made = connection.connection.dbapi_connection
+    if made is not None:
+        made.cursor().execute(f"PRAGMA foreign_keys={state}")
 
 
 def _alone(connection: Connection) -> None:

@@ -42,6 +42,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute("DELETE FROM attempts WHERE delivery_id IN (SELECT id FROM deliveries WHERE call_id IS NULL)")
     op.execute("DELETE FROM deliveries WHERE call_id IS NULL")
     with op.batch_alter_table("deliveries") as batch_op:
         batch_op.drop_constraint("uq_deliveries_announcement_id", type_="unique")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import HeadMaintainer, MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect
+from sqlalchemy import inspect, text
 
 from connector.db import Database
 from connector.models import Base
@@ -52,6 +53,29 @@ def test_every_step_can_be_taken_back(database: Database) -> None:
         schema.downgrade(database.engine, f"{number - 1:04d}" if number > 1 else "base")
         schema.upgrade(database.engine, f"{number:04d}")
     assert schema.current(database.engine) == schema.head()
+
+
+def test_a_table_that_is_made_anew_keeps_what_refers_to_it(database: Database) -> None:
+    """The tries of deliveries from before outlive the step that makes `deliveries` anew, and its way back."""
+    schema.upgrade(database.engine, "0008")
+    with database.engine.begin() as db:
+        for row in (
+            "connections VALUES (1, 'acme', 'journal', '{}', '', NULL, NULL, NULL, :at)",
+            (
+                "calls (id, connection_id, direction, started_at, state, source, awaits_start, created_at, updated_at)"
+                " VALUES ('c', 1, 'incoming', :at, 'open', 'event', false, :at, :at)"
+            ),
+            "deliveries VALUES (1, 1, 'c', 'start', 1, 'dead', :at, NULL, NULL, 1, '{}', NULL, NULL, :at, NULL)",
+            "attempts VALUES (1, 1, :at, 5, 'Refused', 'q', 'a', NULL)",
+        ):
+            db.execute(text(f"INSERT INTO {row}"), {"at": datetime.now(UTC)})
+    for move, revision in ((schema.upgrade, "head"), (schema.downgrade, "0008"), (schema.upgrade, "head")):
+        move(database.engine, revision)
+        with database.engine.begin() as db:
+            assert db.execute(text("SELECT delivery_id, answer FROM attempts")).all() == [(1, "a")]
+    with database.engine.begin() as db:  # and rows still refer to rows
+        db.execute(text("DELETE FROM connections"))
+        assert not db.execute(text("SELECT id FROM attempts")).all()
 
 
 def test_starts_at_the_same_time_upgrade_once(database_url: str) -> None:

@@ -66,7 +66,7 @@ def telling_of(deployment: Deployment, connection: Connection, row: Any, seconds
     return Telling(
         event=_EVENTS[row.kind](deployment, connection, row, seconds),
         progress=dict(row.progress),
-        notes=copy.deepcopy(row.crm_notes),
+        notes=copy.deepcopy(row.crm_notes or {}),  # what is no call has none
         crm_call_id=row.crm_call_id,
         crm_user_id=row.crm_user_id,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -205,3 +206,4 @@ def test_call_backs_and_campaigns_are_told_from_beginning_to_end(
     [played], [ended] = crm.of_type("autodial.call.finished"), crm.of_type("autodial.campaign.finished")
     assert (played.data["campaign"], played.data["kind"]) == ("Spring", "autodial")
     assert (ended.data["status"], ended.data["counts"]["answered"]) == ("finished", 1)
+    assert {each.id: 1 for each in crm.requests} == Counter(each.id for each in crm.requests)  # what was taken is done

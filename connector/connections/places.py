@@ -19,7 +19,7 @@ def check_place(field: Field, value: str, *, allow_local: bool) -> None:
     """
     if not field.outside or not value or allow_local:
         return
-    host = address_parts(value).hostname or ""
+    host = (address_parts(value).hostname or "").removesuffix(".")
     try:
         check_address(value, allow_local=False)
         if host == _LOCAL[0] or host.endswith(_LOCAL[1:]):

@@ -113,7 +113,8 @@ def test_a_token_that_is_taken_away_is_made_anew(deployment: Deployment) -> None
 def test_secrets_do_not_lie_in_the_database_as_they_are(deployment: Deployment) -> None:
     secret = [key for key, field in ALL_FIELDS.items() if field.secret]
     assert {"evrotel_token", "bitrix24_client_secret"} <= set(secret)
-    deployment.connections.add("acme", "bitrix24", dict.fromkeys(secret, "canary-canary-canary-canary"))
+    signing = {"webhook_secret": "whsec_canarycanarycanarycanarycanaryca"}
+    deployment.connections.add("acme", "bitrix24", dict.fromkeys(secret, "canary-canary-canary-canary") | signing)
     with deployment.database.read() as db:
         row = db.execute(text("SELECT * FROM connections")).one()
     assert "canary" not in str(tuple(row))

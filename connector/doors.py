@@ -56,6 +56,8 @@ ASKING = "ask-account"
 """The name of threads that ask an account whether it is still ours."""
 
 
+# УНФ puts a slash behind whatever address it is given.
+@blueprint.route("/<crm>/<name>/<door>/", methods=["GET", "POST", "OPTIONS"], provide_automatic_options=False)
 @blueprint.route("/<crm>/<name>/<door>", methods=["GET", "POST", "OPTIONS"], provide_automatic_options=False)
 @locked_by(Lock.ADAPTER)
 def open_door(crm: str, name: str, door: str) -> Response:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from crm_adapters.contract import CARD, CRMAdapter, Finding, Priority, Save, Telling
 from crm_adapters.door_answers import DoorAnswer, DoorRequest
 from crm_adapters.errors import AccountTrouble, AdapterError, Misconfigured, NotSent, SignInRefused
-from crm_adapters.events import CallEnded, CallStarted, Direction
+from crm_adapters.events import CallEnded, CallStarted
 from crm_adapters.onec import DESCRIPTION, doors, telephony
 from crm_adapters.onec.client import Base
 from crm_adapters.onec.contacts import find_contact
@@ -17,7 +17,7 @@ from crm_adapters.onec.fields import TELEPHONY
 from crm_adapters.onec.findings import check
 from crm_adapters.onec.profiles import PROFILES, Profile, recognised
 
-CARD_CLOSED = "card_closed"
+TOLD_OF_START, TOLD_OF_END = "onec_started", "ended"
 LEAST_SECONDS = 1.0
 
 
@@ -71,18 +71,9 @@ class Adapter(CRMAdapter):
         service = telephony.TelephonyAPI(self.account, seconds)
         match telling.event:
             case CallStarted() as event:
-                service.tell(telephony.started(event), telling)
-                known = service.tell(telephony.contact(event.client_number, event.call_id), telling)
-                shown = {"name": known.get("contact_name", ""), "responsible": known.get("responsible", "")}
-                if any(shown.values()):
-                    telling.notes[CARD] = {key: value[:200] for key, value in shown.items() if value}
+                _tell_start(service, event, telling)
             case CallEnded() as event:
-                if event.direction is Direction.INCOMING and not telling.progress.get(CARD_CLOSED):
-                    service.tell(telephony.ended(event), telling)
-                    telling.progress[CARD_CLOSED] = True
-                    save([telling])
-                service.tell(telephony.history(event), telling)
-                telling.crm_call_id = event.call_id
+                _tell_end(service, event, telling, save)
 
     def _profile(self, base: Base) -> Profile:
         """The profile that is set, else the one by what the base publishes. Raises AdapterError."""
@@ -100,3 +91,31 @@ class Adapter(CRMAdapter):
 
     def open_door(self, request: DoorRequest) -> DoorAnswer:
         return doors.open_door(self.account, request)
+
+
+def _tell_start(service: telephony.TelephonyAPI, event: CallStarted, telling: Telling) -> None:
+    """Opens the card: of whoever's phone it is, where that is open of whoever 1C says is responsible."""
+    known: dict[str, str] = {}
+    if not event.extension:
+        known = service.tell(telephony.contact(event.client_number, event.call_id), telling)
+    responsible = known.get("responsible", "")
+    service.tell(telephony.started(event, responsible if responsible.isdecimal() else ""), telling)
+    telling.notes[TOLD_OF_START] = True
+    known = known or service.tell(telephony.contact(event.client_number, event.call_id), telling)
+    shown = {"name": known.get("contact_name", ""), "responsible": known.get("responsible", "")}
+    if any(shown.values()):
+        telling.notes[CARD] = {key: value[:200] for key, value in shown.items() if value}
+
+
+def _tell_end(service: telephony.TelephonyAPI, event: CallEnded, telling: Telling, save: Save) -> None:
+    """УНФ keeps no call that it was not told the start of: that comes first where it was not told yet."""
+    if not telling.notes.get(TOLD_OF_START):
+        service.tell(telephony.begun(event), telling)
+        telling.notes[TOLD_OF_START] = True
+        save([telling])
+    if not telling.progress.get(TOLD_OF_END):
+        service.tell(telephony.ended(event), telling)
+        telling.progress[TOLD_OF_END] = True
+        save([telling])
+    service.tell(telephony.history(event), telling)
+    telling.crm_call_id = event.call_id

@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Mapping
 from datetime import UTC
+from http import HTTPStatus
 
 import requests
 from requests.auth import HTTPBasicAuth
@@ -20,6 +21,7 @@ from crm_adapters.events import CallEnded, CallStarted, Direction, Disposition
 from crm_adapters.http import BodyTooLarge, DeadlinePassed, ForbiddenAddress, guarded_session, mask, read_capped
 from crm_adapters.onec.fields import SERVICE, base_of
 
+_BEGINS = {Direction.INCOMING: "INCOMING", Direction.OUTGOING: "OUTGOING"}
 MOST_ANSWER = 256 * 1024
 LEAST_SECONDS = 0.3
 STATUSES = {
@@ -31,24 +33,29 @@ STATUSES = {
 }
 
 
-def started(event: CallStarted) -> dict[str, str]:
-    """`cmd=event` of a phone that rings."""
-    return _event(event, "INCOMING" if event.direction is Direction.INCOMING else "OUTGOING")
+def started(event: CallStarted, responsible: str = "") -> dict[str, str]:
+    """`cmd=event` of a phone that rings: at its extension, where that is open at the responsible's."""
+    return _event(event, _BEGINS[event.direction], event.extension or responsible)
+
+
+def begun(event: CallEnded) -> dict[str, str]:
+    """`cmd=event` of a call that is over already: for an incoming one without an extension, so that no card opens."""
+    return _event(event, _BEGINS[event.direction], "" if event.direction is Direction.INCOMING else event.extension)
 
 
 def ended(event: CallEnded) -> dict[str, str]:
     """`cmd=event` that closes the card."""
-    return _event(event, "COMPLETED" if event.disposition is Disposition.ANSWERED else "CANCELLED")
+    return _event(event, "COMPLETED" if event.disposition is Disposition.ANSWERED else "CANCELLED", event.extension)
 
 
-def _event(event: CallStarted | CallEnded, kind: str) -> dict[str, str]:
+def _event(event: CallStarted | CallEnded, kind: str, extension: str | None) -> dict[str, str]:
     return {
         "cmd": "event",
         "type": kind,
         "callid": event.call_id,
         "phone": _digits(event.client_number),
-        "ext": event.extension or "",
-        "user": event.extension or "",
+        "ext": extension or "",
+        "user": extension or "",
         "diversion": _digits(event.line or ""),
     }
 
@@ -75,6 +82,10 @@ def contact(number: str, call_id: str) -> dict[str, str]:
     return {"cmd": "contact", "phone": _digits(number), "callid": call_id}
 
 
+NOBODY = {"cmd": "contact", "phone": "380000000000", "callid": "check"}
+"""A question that changes nothing."""
+
+
 def _digits(number: str) -> str:
     return number.removeprefix("+")
 
@@ -90,8 +101,9 @@ class TelephonyAPI:
 
     def tell(self, fields: Mapping[str, str], telling: Telling | None = None) -> dict[str, str]:
         """POSTs a command; the answer's texts, none where it has none."""
-        form = {**fields, "crm_token": self._token}
-        status, content = self._exchange("POST", self._url + "/", form, telling)
+        status, content = self._post(fields, telling)
+        if status == HTTPStatus.BAD_REQUEST and self._refuses_key():
+            status = HTTPStatus.UNAUTHORIZED
         if error := self._error(status, content):
             raise error
         try:
@@ -100,11 +112,19 @@ class TelephonyAPI:
             return {}
         return {str(key): str(value) for key, value in answer.items()} if isinstance(answer, dict) else {}
 
-    def ping(self) -> None:
-        """Asks whether the service is there."""
+    def check(self) -> None:
+        """Asks whether the service is there and takes our key; writes nothing."""
         status, content = self._exchange("GET", f"{self._url}/ping", None, None)
         if error := self._error(status, content):
             raise error
+        self.tell(NOBODY)
+
+    def _refuses_key(self) -> bool:
+        """УНФ answers 400 to a wrong key, as to what it can't read: a question that it can read tells these apart."""
+        return self._post(NOBODY, None)[0] == HTTPStatus.BAD_REQUEST
+
+    def _post(self, fields: Mapping[str, str], telling: Telling | None) -> tuple[int, bytes]:
+        return self._exchange("POST", self._url + "/", {**fields, "crm_token": self._token}, telling)
 
     def _exchange(
         self, verb: str, url: str, form: Mapping[str, str] | None, telling: Telling | None
@@ -141,6 +161,8 @@ class TelephonyAPI:
 
     def _error(self, status: int, content: bytes) -> AdapterError | None:
         if 200 <= status < 300:
+            if content.lstrip().startswith(b"<"):
+                return Misconfigured(f"a web page answers instead of 1C's service {SERVICE}: is onec_url the base's?")
             return None
         said = content[:200].decode(errors="replace")
         if status in {401, 403}:

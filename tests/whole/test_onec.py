@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -210,9 +209,30 @@ def test_unf_telephony_shows_cards_keeps_calls_and_dials(office: Office) -> None
     call = {"cmd": "makeCall", "phone": "380501112233", "user": "101", "token": "pbx-token-1C"}
     assert requests.post(door, data={**call, "token": "x"}, timeout=5).status_code == 401
     assert requests.post(door, data=call, timeout=5).status_code == 200
-    accounts = requests.post(door, data={"cmd": "accounts", "token": "pbx-token-1C"}, timeout=5)
+    accounts = requests.post(f"{door}/", data={"cmd": "accounts", "token": "pbx-token-1C"}, timeout=5)
     assert accounts.json() == []
-    time.sleep(0.1)
+    assert {each.status for each in here.check() if each.name.startswith("1c")} == {"ok"}
+
+
+def test_unf_telephony_keeps_outgoing_calls_and_calls_to_a_line(office: Office) -> None:
+    here, base = office(UNF, onec_profile="unf-telephony", onec_crm_token="crm-token-1C")
+    base.telephony.contacts["380671234567"] = {"contact_name": "Іван", "responsible": "101"}
+    evrotel = here.transmitter()
+    evrotel.start(CLIENT, LINE)
+    wait_for(lambda: len(base.telephony.said) == 2, 10)
+    assert base.telephony.said[1]["ext"] == "101"  # the card is the responsible's
+    base.telephony.said.clear()
+    play(here, direction="o", **ANSWERED)
+    wait_for(lambda: len(base.telephony.said) == 3, 10)
+    assert [each.get("type") for each in base.telephony.said] == ["OUTGOING", "COMPLETED", "out"]
+    assert base.telephony.refusals == []
+
+
+def test_unf_telephony_with_a_wrong_key_pauses_and_check_says_so(office: Office) -> None:
+    here, _ = office(UNF, onec_profile="unf-telephony", onec_crm_token="another-token")
+    assert {each.status for each in here.check() if each.name.startswith("1c")} == {"error"}
+    here.transmitter().start(CLIENT, "101")
+    wait_for(lambda: here.deployment.connections.get("acme").paused_reason, 10)
 
 
 def waiting(here: ServedHere, *states: str) -> list[Any]:

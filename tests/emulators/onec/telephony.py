@@ -28,7 +28,7 @@ class TelephonyService:
             return Response(b"", 405)
         form = dict(parse_qsl(request.body.decode(), keep_blank_values=True))
         if form.pop("crm_token", "") != self.crm_token:
-            return Response(b"Invalid token", 401)
+            return Response(b"", 400)  # as TelephonyApi of УНФ does
         if problem := self._problem(form):
             self.refusals.append(problem)
             return Response(problem.encode(), 400)

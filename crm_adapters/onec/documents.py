@@ -9,17 +9,18 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from crm_adapters.contract import Telling
-from crm_adapters.errors import AdapterError, NotWanted, Refused
+from crm_adapters.errors import AdapterError, NotSent, NotWanted, Refused, SignInRefused
 from crm_adapters.events import CallEnded
 from crm_adapters.onec import mapping
 from crm_adapters.onec.answers import Exceptional, Exists, NoSuchKey
 from crm_adapters.onec.client import Base
-from crm_adapters.onec.contacts import find_contact
+from crm_adapters.onec.contacts import Contact, find_contact
 from crm_adapters.onec.profiles import COMMENT, PROFILES, Profile
 
 log = logging.getLogger(__name__)
 
 SENT, EXCEPTIONS, WITHOUT_USER = "sent", "exceptions", "without_user"
+LOOKUPS, MOST_LOOKUPS = "lookups", 2
 MOST_EXCEPTIONS = 3
 """A rule of the company's own code refuses again and again: then an administrator has to look."""
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -39,7 +40,7 @@ def write_document(base: Base, profile: Profile, telling: Telling, event: CallEn
     telling.progress[SENT] = True
     save()
     try:
-        made = _created(base, profile, telling, values)
+        telling.crm_call_id = _created(base, profile, telling, event, values)
     except Exceptional as error:
         telling.progress[EXCEPTIONS] = telling.progress.get(EXCEPTIONS, 0) + 1
         if telling.progress[EXCEPTIONS] >= MOST_EXCEPTIONS:
@@ -47,24 +48,25 @@ def write_document(base: Base, profile: Profile, telling: Telling, event: CallEn
                 f"{error}. A rule of this base refuses the document: mend it, then retry", code="-1"
             ) from None
         raise
-    telling.crm_call_id = str(made.get("Ref_Key") or values["Ref_Key"])
 
 
-def _created(base: Base, profile: Profile, telling: Telling, values: dict[str, Any]) -> dict[str, Any]:
-    """What 1C made. A responsible who is gone from the base costs the call nothing."""
-    try:
-        return base.create(profile.document, values)
-    except Exists:
-        return {"Ref_Key": values["Ref_Key"]}
-    except NoSuchKey as error:
-        if "Ответственный_Key" not in values:
-            raise
-        log.warning("the responsible user is not in 1C any more: %s", error, extra={"call_id": telling.event.call_id})
-    users = {"Ответственный_Key", "Автор_Key"}
-    try:
-        return base.create(profile.document, {key: value for key, value in values.items() if key not in users})
-    except Exists:
-        return {"Ref_Key": values["Ref_Key"]}
+def _created(base: Base, profile: Profile, telling: Telling, event: CallEnded, values: dict[str, Any]) -> str:
+    """The key of what 1C made. A responsible who is gone from the base costs the call nothing: the default's it is."""
+    users = [key for key in ("Ответственный_Key", "Автор_Key") if key in values]
+    without = {key: value for key, value in values.items() if key not in users}
+    tried = list(dict.fromkeys([values.get("Ответственный_Key"), _guid(event.fallback_user_id), None]))
+    for user_id in tried:
+        try:
+            made = base.create(profile.document, without | (dict.fromkeys(users, user_id) if user_id else {}))
+        except Exists:
+            return str(values["Ref_Key"])
+        except NoSuchKey as error:
+            if user_id is None:
+                raise
+            log.warning("a responsible user is not in 1C: %s", error, extra={"call_id": telling.event.call_id})
+        else:
+            return str(made.get("Ref_Key") or values["Ref_Key"])
+    raise AssertionError("the last try is without anybody")
 
 
 def _written(base: Base, profile: Profile, event: CallEnded) -> str | None:
@@ -87,7 +89,7 @@ def _written(base: Base, profile: Profile, event: CallEnded) -> str | None:
 
 def _document(base: Base, profile: Profile, telling: Telling, event: CallEnded) -> dict[str, Any]:
     contact = _contact(base, profile, telling, event)
-    user_id = next((each for each in (event.user_id, event.fallback_user_id) if each and _GUID.fullmatch(each)), None)
+    user_id = _guid(event.user_id) or _guid(event.fallback_user_id)
     zone, language = zone_of(base), base.account.language
     if profile is PROFILES["bsp"]:
         return mapping.bsp_document(event, contact=contact, user_id=user_id, zone=zone, language=language)
@@ -102,12 +104,22 @@ def _document(base: Base, profile: Profile, telling: Telling, event: CallEnded) 
     )
 
 
-def _contact(base: Base, profile: Profile, telling: Telling, event: CallEnded) -> Any:
+def _contact(base: Base, profile: Profile, telling: Telling, event: CallEnded) -> Contact | None:
+    """Who it is; a look-up that fails again and again holds no document up."""
     try:
         return find_contact(base, profile, event.client_number, telling.progress)
-    except Refused as error:
+    except (NotSent, SignInRefused):
+        raise
+    except AdapterError as error:
+        telling.progress[LOOKUPS] = telling.progress.get(LOOKUPS, 0) + 1
+        if telling.progress[LOOKUPS] < MOST_LOOKUPS and not isinstance(error, Refused):
+            raise
         log.warning("the contact is not known: %s", error, extra={"call_id": telling.event.call_id})
         return None
+
+
+def _guid(text: str | None) -> str | None:
+    return text if text and _GUID.fullmatch(text) else None
 
 
 def state_key(base: Base, profile: Profile, name: str) -> str | None:

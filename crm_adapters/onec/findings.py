@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from crm_adapters.contract import Account, Finding
-from crm_adapters.errors import AdapterError
+from crm_adapters.errors import AdapterError, SignInRefused
 from crm_adapters.findings import doubtful, right, some_of, wrong
 from crm_adapters.onec import mapping
 from crm_adapters.onec.answers import NoSuchKey
@@ -26,7 +26,7 @@ def check(account: Account) -> list[Finding]:
     """All findings. Raises nothing of 1C's."""
     try:
         if account.settings.get("onec_profile") == TELEPHONY:
-            TelephonyAPI(account, SECONDS).ping()
+            TelephonyAPI(account, SECONDS).check()
             return [right("1c", _("УНФ's telephony service answers"))]
         with Base(account, SECONDS) as base:
             return list(_check_odata(base))
@@ -51,6 +51,7 @@ def _check_odata(base: Base) -> Iterator[Finding]:
     yield right("1c", _("the base answers; its profile is %(profile)s"), profile=profile.name)
     yield from _properties(schema, profile)
     yield _contacts(schema, profile)
+    yield from _readable(base, profile, contact_sets(schema, profile))
     yield from _users(base, schema, profile)
     yield from _states(base, profile)
 
@@ -80,6 +81,23 @@ def _properties(schema: Schema, profile: Profile) -> Iterator[Finding]:
         )
     else:
         yield right("1c-document", _("%(set)s has all that is written"), set=profile.document)
+
+
+def _readable(base: Base, profile: Profile, catalogs: list[str]) -> Iterator[Finding]:
+    """Whether the user's rights are enough: a set may be published that they may not read."""
+    for name in filter(None, (profile.document, *catalogs)):
+        try:
+            base.rows(name, select="Ref_Key", top="1")
+        except SignInRefused:
+            raise
+        except AdapterError as error:
+            yield wrong(
+                "1c-rights",
+                _("%(set)s can't be read: %(why)s"),
+                _("Give the 1C user the roles for OData and for interactions."),
+                set=name,
+                why=str(error),
+            )
 
 
 def _contacts(schema: Schema, profile: Profile) -> Finding:
@@ -131,10 +149,7 @@ def _users(base: Base, schema: Schema, profile: Profile) -> Iterator[Finding]:
 
 def _named(base: Base, profile: Profile) -> list[str]:
     """Who may be responsible, with their keys."""
-    try:
-        rows = base.rows(profile.users, select="Ref_Key,Description,DeletionMark", top=str(MOST_USERS))
-    except AdapterError:
-        return []
+    rows = base.rows(profile.users, select="Ref_Key,Description,DeletionMark", top=str(MOST_USERS))
     return [f"{row.get('Description')} = {row.get('Ref_Key')}" for row in rows if not row.get("DeletionMark")]
 
 
@@ -143,8 +158,6 @@ def _is_there(base: Base, profile: Profile, user_id: str) -> bool:
         base.get(profile.users, user_id)
     except NoSuchKey:
         return False
-    except AdapterError as error:
-        return bool(getattr(error, "maybe_done", False))
     return True
 
 

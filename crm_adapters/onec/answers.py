@@ -70,6 +70,8 @@ def error_of(answer: Answer) -> AdapterError | None:
 def _by_status(status: int, code: str, why: str) -> AdapterError:
     if status in _AWAY or status >= 500:
         return Unreachable(why, code=code, maybe_done=True)
+    if status == 414:
+        return Refused(why, code=code)  # an address too long for the web server: no repeat helps
     if status == 412:
         return TryAgain(why, code=code)
     if status in {301, 302, 307, 308, 404, 405} and not code:

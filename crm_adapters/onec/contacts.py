@@ -10,9 +10,10 @@ from typing import Any
 from crm_adapters.errors import Misconfigured, Refused
 from crm_adapters.onec.answers import Exceptional
 from crm_adapters.onec.client import Base
-from crm_adapters.onec.profiles import CONTACTS, PHONE, PHONE_WITHOUT_CODES, Profile, contact_sets
+from crm_adapters.onec.profiles import CONTACTS, PHONE, PHONE_WITHOUT_CODES, SHOWN, Profile, contact_sets
 
 MOST_ROWS = 50
+MOST_WAYS, USUAL_WAYS = 10, 4
 CONTACT, LOOKED = "contact", "looked"
 NATIONAL = 9
 """Digits of a national number of Ukraine without its zero: these decide whether two numbers are one."""
@@ -64,13 +65,32 @@ def _found(base: Base, catalog: str, number: str) -> Contact | None:
 
 
 def _rows(base: Base, catalog: str, number: str) -> list[dict[str, Any]]:
-    """What may be the number; where a base knows no functions in filters, what is written in one of the usual ways."""
-    for condition in (f"{exactly(number)} or {by_its_end(number)}", exactly(number)):
+    """What may be the number: by its end; where a base does not take that, as it is usually written, at last in the
+    catalog itself, where a base publishes no tables."""
+    table = f"{catalog}_{CONTACTS}"
+    for conditions in ([by_its_end(number)], [by_its_end(number, PHONE)], _in_pieces(exactly(number))):
         try:
-            return base.rows(f"{catalog}_{CONTACTS}", filter=condition, top=str(MOST_ROWS))
+            return [row for each in conditions for row in base.rows(table, filter=each, top=str(MOST_ROWS))]
         except (Refused, Misconfigured, Exceptional):
-            continue  # a table that is not published, or of other properties: `check` tells of it
-    return []
+            continue  # of other properties or not published: `check` tells of it
+    condition = " or ".join(f"d/{each}" for each in exactly(number)[:USUAL_WAYS])
+    try:
+        return within(base.rows(catalog, filter=f"{CONTACTS}/any(d: {condition})", top=str(MOST_ROWS)), number)
+    except (Refused, Misconfigured, Exceptional):
+        return []
+
+
+def _in_pieces(conditions: Sequence[str]) -> list[str]:
+    return [" or ".join(conditions[at : at + MOST_WAYS]) for at in range(0, len(conditions), MOST_WAYS)]
+
+
+def within(elements: Sequence[dict[str, Any]], number: str) -> list[dict[str, Any]]:
+    """The rows of elements' tables; an element that is shown without its table has the number that was asked for."""
+    return [
+        {**row, "Ref_Key": element.get("Ref_Key")}
+        for element in elements
+        for row in element.get(CONTACTS) or [{PHONE: number}]
+    ]
 
 
 def owners(rows: Sequence[dict[str, Any]], number: str) -> list[str]:
@@ -81,19 +101,22 @@ def owners(rows: Sequence[dict[str, Any]], number: str) -> list[str]:
 
 
 def _numbers(row: dict[str, Any]) -> Iterable[str]:
-    return (str(row.get(name) or "") for name in (PHONE, "Представление"))
+    return (str(row.get(name) or "") for name in (PHONE, SHOWN))
 
 
-def exactly(number: str) -> str:
-    """The filter for the usual ways to write a number."""
-    return " or ".join(f"{PHONE} eq '{text}'" for text in ways_to_write(number))
+def exactly(number: str) -> list[str]:
+    """The conditions for the usual ways to write a number."""
+    return [f"{PHONE} eq '{text}'" for text in ways_to_write(number)]
 
 
-def by_its_end(number: str) -> str:
-    """The filter for all other ways, by the last four digits: what it finds is compared digit by digit."""
+def by_its_end(number: str, *names: str) -> str:
+    """The filter by the last four digits: what it finds is compared digit by digit. In an address it has to stay below
+    2 KB, which is all that IIS takes."""
     last = _digits(number)[-4:]
-    ends = (last, f"{last[:2]}-{last[2:]}", f"{last[:2]} {last[2:]}", f"{last[0]}-{last[1:]}", f"{last[0]} {last[1:]}")
-    conditions = [f"endswith({PHONE},'{end}')" for end in ends]
+    first, second = last[:2], last[2:]
+    ends = (last, f"{first}-{second}", f"{first} {second}", f"{first}.{second}")
+    conditions = [f"endswith({name},'{end}')" for name in names or (PHONE, SHOWN) for end in ends]
+    conditions += [f"endswith({PHONE},'{last[0]}{mark}{last[1:]}')" for mark in "- "]
     return " or ".join([*conditions, f"{PHONE_WITHOUT_CODES} eq '{_digits(number)[-7:]}'"])
 
 

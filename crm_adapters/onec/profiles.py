@@ -13,7 +13,7 @@ from crm_adapters.onec.fields import BSP, LOOKUP, UNF
 from crm_adapters.onec.metadata import Schema
 
 CONTACTS = "КонтактнаяИнформация"
-PHONE, PHONE_WITHOUT_CODES = "НомерТелефона", "НомерТелефонаБезКодов"
+PHONE, PHONE_WITHOUT_CODES, SHOWN = "НомерТелефона", "НомерТелефонаБезКодов", "Представление"
 COMMENT = "Комментарий"
 
 

@@ -11,7 +11,7 @@ from crm_adapters.onec import mapping
 from crm_adapters.onec.answers import NoSuchKey
 from crm_adapters.onec.client import Base
 from crm_adapters.onec.documents import state_key
-from crm_adapters.onec.fields import TELEPHONY
+from crm_adapters.onec.fields import LOOKUP, TELEPHONY
 from crm_adapters.onec.metadata import Schema
 from crm_adapters.onec.profiles import PROFILES, Profile, contact_sets, recognised
 from crm_adapters.onec.telephony import TelephonyAPI
@@ -49,6 +49,15 @@ def _check_odata(base: Base) -> Iterator[Finding]:
         )
         return
     yield right("1c", _("the base answers; its profile is %(profile)s"), profile=profile.name)
+    if profile.name == LOOKUP and not named:
+        yield doubtful(
+            "1c-document",
+            _("the base publishes no document of a call: no call is written, names alone are looked up"),
+            _(
+                "Add Document_ТелефонныйЗвонок or Document_Событие to the composition of the OData interface, or set "
+                "onec_profile=lookup-only."
+            ),
+        )
     yield from _properties(schema, profile)
     yield _contacts(schema, profile)
     yield from _readable(base, profile, contact_sets(schema, profile))

@@ -191,6 +191,7 @@ def test_accounting_looks_names_up_and_gets_no_documents(office: Office) -> None
     evrotel.start(CLIENT, "101")
     wait_for(lambda: card(here) == {"name": "ТОВ Ромашка"}, 10)
     assert base.writes() == []
+    assert "warning" in {each.status for each in here.check() if each.name == "1c-document"}
 
 
 def test_unf_telephony_shows_cards_keeps_calls_and_dials(office: Office) -> None:

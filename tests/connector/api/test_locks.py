@@ -32,8 +32,14 @@ from tests.conftest import empty_database
 from tests.connector.api.conftest import Tenant, make_tenant
 from tests.connector.recordings.rows import add_recording
 
+
+def not_our_error(ctx: Any, response: Any, case: Any) -> bool | None:
+    """A 5xx is a fault, but for 502: a number that happens to be one can't be dialled without Evrotel."""
+    return None if response.status_code == 502 else not_a_server_error(ctx, response, case)
+
+
 CHECKS = [
-    not_a_server_error,
+    not_our_error,
     status_code_conformance,
     content_type_conformance,
     response_schema_conformance,

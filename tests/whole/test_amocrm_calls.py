@@ -9,11 +9,13 @@ from functools import partial
 
 import pytest
 import requests
+from sqlalchemy import update
 
 from connector.autodial.campaigns import NewCampaign, make_campaign
-from connector.calls import starts
 from connector.calls.kinds import AMONG_EMPLOYEES, WITHHELD
 from connector.calls.people import refresh
+from connector.db import now
+from connector.models import Delivery
 from crm_adapters.amocrm import mapping
 from tests.emulators.amocrm import AmoCRM
 from tests.emulators.amocrm.faults import Fault
@@ -111,15 +113,13 @@ def test_who_was_chosen_sees_a_caller_who_belongs_to_nobody(account: Account, am
         assert amo.popups[place].users == users
 
 
-def test_a_card_that_would_come_late_is_not_shown(
-    account: Account, amo: AmoCRM, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_card_that_would_come_late_is_not_shown(account: Account, amo: AmoCRM) -> None:
     """And a client who calls again is not looked for again."""
-    monkeypatch.setattr(starts, "CARD_ALONE_IS_WORTH", timedelta(seconds=1))
     amo.go_down()
     account.ring(CLIENT, LINE)
     wait_for(lambda: account.state().trouble)
-    time.sleep(1)
+    with account.deployment.database.write() as db:
+        db.execute(update(Delivery).values(expires_at=now()))
     amo.come_up()
     wait_for(lambda: not account.pending())
     assert amo.popups == []

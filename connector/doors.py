@@ -13,6 +13,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from connector.calls.people import users, users_by_extension
 from connector.click_to_call.dial_requests import DialRequest, ask_to_dial
+from connector.click_to_call.for_servers import dial_from
 from connector.connections.accounts import OtherAccount, account_key, keep_installation, note_echo
 from connector.connections.offers import keep_offer
 from connector.connections.store import Connection
@@ -121,8 +122,8 @@ def _act(here: Deployment, connection: Connection, answer: DoorAnswer) -> Respon
     match answer:
         case Installed():
             return _installed(here, connection, answer)
-        case ClickToCall(waits=True):
-            return dialled(here, connection, answer)
+        case ClickToCall():
+            return _clicked(here, connection, answer)
         case NumbersGiven() | StateAsked() | CallsAsked():
             return answered_script(here, connection, answer)
         case Opened():
@@ -132,6 +133,15 @@ def _act(here: Deployment, connection: Connection, answer: DoorAnswer) -> Respon
             return _text(answer.status, answer.text)
         case _:
             return _take(here, connection, answer)
+
+
+def _clicked(here: Deployment, connection: Connection, click: ClickToCall) -> Response:
+    if click.waits:
+        return dialled(here, connection, click)
+    if click.extension:
+        problem = dial_from(here, connection, click.extension, click.number, click.key)
+        return _text(problem.status, problem.text) if problem else _text(200, "OK")
+    return _take(here, connection, click)
 
 
 def _page(here: Deployment, connection: Connection, opened: Opened) -> Response:
@@ -164,7 +174,6 @@ def _take(
                     origin=DialOrigin.CLICK,
                     number=said.number,
                     user_id=said.user_id or None,
-                    extensions=(said.extension,) if said.extension else (),
                     crm_call_id=said.crm_call_id,
                 ),
             )

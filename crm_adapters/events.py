@@ -49,7 +49,7 @@ class CallFacts:
     `crm_call_id` is the CRM's own ID where an earlier telling was given one. `create_customer` tells whether the CRM
     may make a lead or contact of an unknown number.
 
-    `client_number` is empty where it is withheld, of which only those that hear EVERY_EVENT are told.
+    `client_number` is empty where it is withheld, of which only those with WITHHELD are told.
 
     Whose call it is, the first that is known: `user_id` is the CRM user of the extension, `noted_user_id` whom the CRM
     has it under since an earlier telling; `line_user_ids`, all of whom see the card, for a call to a line and for a

@@ -25,7 +25,7 @@ def call_note(connection: Connection, client_number: str | None, kind: CallKind)
     """Why no CRM is told of a call, None where it is."""
     if kind is CallKind.INNER:
         return AMONG_EMPLOYEES
-    return None if client_number or connection.can(Capability.EVERY_EVENT) else WITHHELD
+    return None if client_number or connection.can(Capability.WITHHELD) else WITHHELD
 
 
 def call_kind(connection: Connection, direction: Direction, number_a: str, *, inner: bool) -> CallKind:

@@ -141,10 +141,11 @@ def _register_dialled(
 
 
 def _hears_starts(item: NewStart) -> bool:
-    """Whether the CRM is told of this start: to register it, or only to open a card, which needs a call that comes."""
+    """Whether the CRM is told of this start: to register it, or only to open a card, mostly of calls that come."""
     if item.connection.can(Capability.CALL_ID):
         return True
-    return item.connection.can(Capability.CARD) and item.event.direction is Direction.INCOMING
+    outgoing = item.event.direction is Direction.OUTGOING
+    return item.connection.can(Capability.OUTGOING_CARD if outgoing else Capability.CARD)
 
 
 def _start_row(item: NewStart, call_id: str) -> dict[str, Any]:

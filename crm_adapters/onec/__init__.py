@@ -55,6 +55,14 @@ DESCRIPTION = Description(
             make=made_up_token,
         ),
     ),
-    capabilities=frozenset({Capability.CARD, Capability.FINISH}),
+    capabilities=frozenset(
+        {
+            Capability.CARD,
+            Capability.OUTGOING_CARD,
+            Capability.FINISH,
+            Capability.RECORDING,
+            Capability.WITHHELD,
+        }
+    ),
     doors={"telephony": Door(methods=("POST",), lock="onec_pbx_token in constant time")},
 )

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from crm_adapters.contract import CARD, CRMAdapter, Finding, Priority, Save, Telling
 from crm_adapters.door_answers import DoorAnswer, DoorRequest
-from crm_adapters.errors import AccountTrouble, AdapterError, Misconfigured, NotSent, SignInRefused
-from crm_adapters.events import CallEnded, CallStarted
+from crm_adapters.errors import (
+    AccountTrouble,
+    AdapterError,
+    Misconfigured,
+    NotSent,
+    NotSupported,
+    NotWanted,
+    SignInRefused,
+    TryAgain,
+)
+from crm_adapters.events import CallEnded, CallStarted, Direction, RecordingReady
 from crm_adapters.onec import DESCRIPTION, doors, telephony
 from crm_adapters.onec.client import Base
 from crm_adapters.onec.contacts import find_contact
-from crm_adapters.onec.documents import write_document
+from crm_adapters.onec.documents import add_recording, write_document
 from crm_adapters.onec.fields import TELEPHONY
 from crm_adapters.onec.findings import check
 from crm_adapters.onec.profiles import PROFILES, Profile, recognised
 
 TOLD_OF_START, TOLD_OF_END = "onec_started", "ended"
+HISTORY = "onec_history"
+"""A note on a call whose end named no recording: what УНФ was told of it."""
 LEAST_SECONDS = 1.0
 
 
@@ -59,6 +71,11 @@ class Adapter(CRMAdapter):
             case CallEnded() as event:
                 with Base(self.account, seconds) as base, base.listening(telling):
                     write_document(base, self._profile(base), telling, event, lambda: save([telling]))
+            case RecordingReady() as event:
+                with Base(self.account, seconds) as base, base.listening(telling):
+                    add_recording(base, self._profile(base), telling, event)
+            case event:
+                raise NotSupported(f"1C is not told of {type(event).__name__}")
 
     def _show_name(self, telling: Telling, event: CallStarted, seconds: float) -> None:
         """1C shows no card by itself: the live board gets the caller's name."""
@@ -71,9 +88,15 @@ class Adapter(CRMAdapter):
         service = telephony.TelephonyAPI(self.account, seconds)
         match telling.event:
             case CallStarted() as event:
-                _tell_start(service, event, telling)
+                with _taken_without_number(event):
+                    _tell_start(service, event, telling)
             case CallEnded() as event:
-                _tell_end(service, event, telling, save)
+                with _taken_without_number(event):
+                    _tell_end(service, event, telling, save)
+            case RecordingReady() as event:
+                _tell_recording(service, event, telling)
+            case event:
+                raise NotSupported(f"1C is not told of {type(event).__name__}")
 
     def _profile(self, base: Base) -> Profile:
         """The profile that is set, else the one by what the base publishes. Raises AdapterError."""
@@ -93,15 +116,30 @@ class Adapter(CRMAdapter):
         return doors.open_door(self.account, request)
 
 
+@contextmanager
+def _taken_without_number(event: CallStarted | CallEnded) -> Iterator[None]:
+    """УНФ 3.0 takes a call from a withheld number; one that does not is left in peace."""
+    try:
+        yield
+    except TryAgain as error:
+        if event.client_number or error.code != "400":
+            raise
+        raise NotWanted(f"УНФ takes no call without a number: {error}") from None
+
+
 def _tell_start(service: telephony.TelephonyAPI, event: CallStarted, telling: Telling) -> None:
-    """Opens the card: of whoever's phone it is, where that is open of whoever 1C says is responsible."""
+    """Opens the card: of whoever's phone it is, where that is open of whoever 1C says is responsible.
+
+    Nobody is asked for by a withheld number: УНФ takes an empty one for the beginning of all.
+    """
     known: dict[str, str] = {}
-    if not event.extension:
+    if event.client_number and not event.extension and event.direction is Direction.INCOMING:
         known = service.tell(telephony.contact(event.client_number, event.call_id), telling)
     responsible = known.get("responsible", "")
     service.tell(telephony.started(event, responsible if responsible.isdecimal() else ""), telling)
     telling.notes[TOLD_OF_START] = True
-    known = known or service.tell(telephony.contact(event.client_number, event.call_id), telling)
+    if event.client_number and not known:
+        known = service.tell(telephony.contact(event.client_number, event.call_id), telling)
     shown = {"name": known.get("contact_name", ""), "responsible": known.get("responsible", "")}
     if any(shown.values()):
         telling.notes[CARD] = {key: value[:200] for key, value in shown.items() if value}
@@ -117,5 +155,19 @@ def _tell_end(service: telephony.TelephonyAPI, event: CallEnded, telling: Tellin
         service.tell(telephony.ended(event), telling)
         telling.progress[TOLD_OF_END] = True
         save([telling])
-    service.tell(telephony.history(event), telling)
+    history = telephony.history(event)
+    service.tell(history, telling)
+    if not history["link"]:
+        telling.notes[HISTORY] = history
     telling.crm_call_id = event.call_id
+
+
+def _tell_recording(service: telephony.TelephonyAPI, event: RecordingReady, telling: Telling) -> None:
+    """The history again, with a recording that was not known at the end of the call."""
+    history = telling.notes.get(HISTORY)
+    if history is None:
+        return
+    if event.url is None:
+        raise NotWanted("1C is given links, and cannot reach ours")
+    service.tell({**history, "link": event.url}, telling)
+    del telling.notes[HISTORY]

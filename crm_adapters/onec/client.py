@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
@@ -80,6 +81,12 @@ class Base:
         """Makes one object; what 1C says of it. Raises Exists where its key is taken."""
         body: dict[str, Any] = self._valid(self._ask("POST", name, {}, values))
         return body
+
+    def change(self, name: str, key: str, values: Mapping[str, Any]) -> None:
+        """Changes some properties of an object. Raises NoSuchKey where there is none."""
+        answer = self._ask("PATCH", f"{name}(guid'{key}')", {}, values)
+        if answer.status != HTTPStatus.NO_CONTENT:
+            self._valid(answer)
 
     def schema(self, *, fresh: bool = False) -> Schema:
         """What the base publishes, as it was an hour ago at most."""

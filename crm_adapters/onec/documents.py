@@ -1,4 +1,4 @@
-"""Writes one document for each call, once: by a key of ours, looked up after whatever was unclear."""
+"""One document for each call, made once: by a key of ours, looked up after whatever was unclear."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from crm_adapters.contract import Telling
 from crm_adapters.errors import AdapterError, NotSent, NotWanted, Refused, SignInRefused
-from crm_adapters.events import CallEnded
+from crm_adapters.events import CallEnded, RecordingReady
 from crm_adapters.onec import mapping
 from crm_adapters.onec.answers import Exceptional, Exists, NoSuchKey
 from crm_adapters.onec.client import Base
@@ -23,6 +23,8 @@ SENT, EXCEPTIONS, WITHOUT_USER = "sent", "exceptions", "without_user"
 LOOKUPS, MOST_LOOKUPS = "lookups", 2
 MOST_EXCEPTIONS = 3
 """A rule of the company's own code refuses again and again: then an administrator has to look."""
+LINKED = "onec_linked"
+"""A note on a call whose document has the link to the recording."""
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 _states: dict[tuple[str, str], str] = {}
@@ -50,6 +52,24 @@ def write_document(base: Base, profile: Profile, telling: Telling, event: CallEn
         raise
 
 
+def add_recording(base: Base, profile: Profile, telling: Telling, event: RecordingReady) -> None:
+    """Adds the link to a document that was written without it; most have it from the first. Raises AdapterError."""
+    if telling.notes.get(LINKED):
+        return
+    if not profile.document or not event.crm_call_id:
+        raise NotWanted("1C has no document of this call")
+    if event.url is None:
+        raise NotWanted("1C is given links, and cannot reach ours")
+    try:
+        text = str(base.get(profile.document, event.crm_call_id).get(profile.text) or "")
+        if event.url not in text:
+            linked = mapping.with_recording(text, event.url, base.account.language)
+            base.change(profile.document, event.crm_call_id, {profile.text: linked})
+    except NoSuchKey:
+        raise NotWanted("the call's document is not in 1C any more") from None
+    telling.notes[LINKED] = True
+
+
 def _created(base: Base, profile: Profile, telling: Telling, event: CallEnded, values: dict[str, Any]) -> str:
     """The key of what 1C made. A responsible who is gone from the base costs the call nothing: the default's it is."""
     users = [key for key in ("Ответственный_Key", "Автор_Key") if key in values]
@@ -65,6 +85,7 @@ def _created(base: Base, profile: Profile, telling: Telling, event: CallEnded, v
                 raise
             log.warning("a responsible user is not in 1C: %s", error, extra={"call_id": telling.event.call_id})
         else:
+            telling.notes[LINKED] = event.recording_url is not None
             return str(made.get("Ref_Key") or values["Ref_Key"])
     raise AssertionError("the last try is without anybody")
 
@@ -80,8 +101,9 @@ def _written(base: Base, profile: Profile, event: CallEnded) -> str | None:
         return None
     # A base that gives keys of its own instead of ours is searched by what a filter can name.
     moment = mapping.wall_time(event.started_at, zone_of(base))
+    number = mapping.number_of(event, base.account.language)
     found = base.rows(
-        profile.document, filter=f"Date eq datetime'{moment}' and {profile.number} eq '{event.client_number}'", top="20"
+        profile.document, filter=f"Date eq datetime'{moment}' and {profile.number} eq '{number}'", top="20"
     )
     comment = mapping.comment_of(event.call_id)
     return next((str(row["Ref_Key"]) for row in found if row.get(COMMENT) == comment and row.get("Ref_Key")), None)

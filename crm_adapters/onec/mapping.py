@@ -22,6 +22,7 @@ SUBJECTS = {
 }
 MISSED = {"uk": "Пропущений дзвінок", "ru": "Пропущенный звонок", "en": "Missed call"}
 TALK = {"uk": "Розмова", "ru": "Разговор", "en": "Talk"}
+WITHHELD = {"uk": "прихований номер", "ru": "скрытый номер", "en": "withheld number"}
 RECORDING = {"uk": "Запис", "ru": "Запись", "en": "Recording"}
 
 
@@ -49,7 +50,7 @@ def state_of(event: CallEnded) -> str:
 
 def subject_of(event: CallEnded, language: str) -> str:
     kind = MISSED[language] if is_missed(event) else SUBJECTS[language][event.direction]
-    return f"{kind} {event.client_number}"
+    return f"{kind} {number_of(event, language)}"
 
 
 def description_of(event: CallEnded, language: str) -> str:
@@ -57,9 +58,13 @@ def description_of(event: CallEnded, language: str) -> str:
     told = [event.result]
     if event.billsec:
         told.append(f"{TALK[language]} {event.billsec // 60}:{event.billsec % 60:02}.")
-    if event.recording_url:
-        told.append(f"{RECORDING[language]}: {event.recording_url}")
-    return " ".join(filter(None, told))
+    text = " ".join(filter(None, told))
+    return with_recording(text, event.recording_url, language) if event.recording_url else text
+
+
+def with_recording(text: str, url: str, language: str) -> str:
+    """A description with the link to the recording."""
+    return f"{text} {RECORDING[language]}: {url}".strip()
 
 
 def bsp_document(
@@ -71,8 +76,8 @@ def bsp_document(
         "Date": wall_time(event.started_at, zone),
         "Posted": False,
         "Входящий": event.direction is Direction.INCOMING,
-        "АбонентКакСвязаться": event.client_number,
-        "АбонентПредставление": contact.name if contact and contact.name else event.client_number,
+        "АбонентКакСвязаться": number_of(event, language),
+        "АбонентПредставление": name_of(event, contact, language),
         "АбонентКонтакт": contact.key if contact else "",
         "АбонентКонтакт_Type": contact.type if contact else "StandardODATA.Undefined",
         "Тема": subject_of(event, language),
@@ -101,7 +106,7 @@ def unf_document(
         "LineNumber": "1",
         "Контакт": contact.key if contact else "",
         "Контакт_Type": contact.type if contact else "Edm.String",
-        "КакСвязаться": event.client_number,
+        "КакСвязаться": number_of(event, language),
     }
     values: dict[str, Any] = {
         "Ref_Key": document_key(event.call_id),
@@ -123,6 +128,16 @@ def unf_document(
     if user_id:
         values["Ответственный_Key"] = user_id
     return values
+
+
+def name_of(event: CallEnded, contact: Contact | None, language: str) -> str:
+    """Who it was, as far as that is known."""
+    return (contact.name if contact else "") or number_of(event, language)
+
+
+def number_of(event: CallEnded, language: str) -> str:
+    """The client's number; of a withheld one words that say so, for 1C's forms take no empty field."""
+    return event.client_number or WITHHELD[language]
 
 
 def wall_time(moment: datetime, zone: ZoneInfo) -> str:

@@ -27,6 +27,8 @@ class Profile:
     properties: tuple[str, ...]
     users: str
     contacts: tuple[str, ...]
+    text: str = ""
+    """The document's property that people read, with the link to the recording."""
     number: str = ""
     """The document's property that has the client's number, where it can be looked for by it."""
     table: str = ""
@@ -62,6 +64,7 @@ PROFILES: Mapping[str, Profile] = {
             "Catalog_ФизическиеЛица",
             "Catalog_СтроковыеКонтактыВзаимодействий",
         ),
+        text="Описание",
         number="АбонентКакСвязаться",
     ),
     UNF: Profile(
@@ -84,6 +87,7 @@ PROFILES: Mapping[str, Profile] = {
         ),
         users="Catalog_Сотрудники",
         contacts=("Catalog_Контрагенты", "Catalog_КонтактныеЛица", "Catalog_Лиды", "Catalog_ФизическиеЛица"),
+        text="Содержание",
         table="Document_Событие_Участники",
         table_properties=("LineNumber", "Контакт", "Контакт_Type", "КакСвязаться"),
         states="Catalog_СостоянияСобытий",

@@ -171,4 +171,4 @@ class TelephonyAPI:
             return Misconfigured(f"1C answered {status}: the base publishes no service {SERVICE}")
         if status >= 500 or status == 429:
             return Unreachable(f"1C answered {status}", maybe_done=True)
-        return TryAgain(f"1C answered {status}: {said}")
+        return TryAgain(f"1C answered {status}: {said}", code=str(status))

@@ -47,6 +47,7 @@ DESCRIPTION = Description(
             Capability.RECORDING,
             Capability.TASK,
             Capability.EVERY_EVENT,
+            Capability.WITHHELD,
             Capability.ANNOUNCEMENTS,
             Capability.TEST_EVENT,
         }

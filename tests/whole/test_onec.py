@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from sqlalchemy import select
 
 from connector.delivery import loop, retry
 from connector.models import Call, Delivery
-from tests.emulators.evrotel import WebApps
+from tests.emulators.evrotel import Recordings, WebApps, wav
 from tests.emulators.onec import Fault, OneC
 from tests.emulators.onec.configurations import ACCOUNTING, BSP, UNF, Properties
 from tests.emulators.onec.faults import exception, odata_error, page
@@ -21,20 +22,20 @@ from tests.served import TOKEN, ServedHere
 
 CLIENT, LINE = "0671234567", "0441112233"
 ANSWERED = {"disposition": "ANSWERED", "billsec": "95"}
+GUID = "6f0d3c1e-1111-4222-8333-444455556666"
 CALL, EVENT = "Document_ТелефонныйЗвонок", "Document_Событие"
 Office = Callable[..., tuple[ServedHere, OneC]]
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
+def office(tmp_path: Path, evrotel_apps: WebApps) -> Iterator[Office]:
     """Makes a base and a connection to it."""
     made: list[Any] = []
 
     def make(sets: Mapping[str, Properties] = BSP, *, users: str = "", **values: str) -> tuple[ServedHere, OneC]:
         base = OneC(sets)
-        apps = WebApps()
-        here = ServedHere(tmp_path, evrotel_api_url=apps.url, evrotel_dial_url=apps.dial_url)
-        for each in (base, apps, here):
+        here = ServedHere(tmp_path, evrotel_api_url=evrotel_apps.url, evrotel_dial_url=evrotel_apps.dial_url)
+        for each in (base, here):
             each.__enter__()
             made.append(each)
         if users:
@@ -184,6 +185,37 @@ def test_check_compares_each_property_and_writes_nothing(office: Office) -> None
     assert base.writes() == []
 
 
+def test_a_withheld_caller_gets_a_document_too(office: Office) -> None:
+    here, base = office(language="ru")
+    play(here, "anonymous", **ANSWERED)
+    made = document(base)
+    assert (made["АбонентКакСвязаться"], made["АбонентПредставление"]) == ("скрытый номер", "скрытый номер")
+    assert made["Тема"] == "Входящий звонок скрытый номер"
+    assert not [each for each in base.asked if "КонтактнаяИнформация" in each.path]
+    assert base.complaints == []
+
+
+@pytest.mark.parametrize("sets", [BSP, UNF])
+def test_a_recording_that_is_named_later_is_added_to_the_document(
+    office: Office, recordings: Recordings, sets: Mapping[str, Properties]
+) -> None:
+    """And what somebody has written into it meanwhile stays."""
+    name, text = (CALL, "Описание") if sets is BSP else (EVENT, "Содержание")
+    here, base = office(sets, evrotel_recordings_url=recordings.url)
+    recordings.add("/wav/2.wav", wav(1))
+    callid = play(here, **ANSWERED, recfile="")
+    document(base, name)[text] += " Remark."
+    here.transmitter().end(callid, **ANSWERED, recfile="/wav/2.wav")
+    wait_for(lambda: "/recordings/" in base.documents(name)[0][text], 15)
+    assert " Remark. Запис: http" in base.documents(name)[0][text]
+    assert len(base.documents(name)) == 1
+    play(here, "0501112233", **ANSWERED, recfile="/wav/2.wav")
+    document(base, name, 2)
+    wait_for(lambda: not waiting(here), 15)
+    assert [each.verb for each in base.writes()] == ["POST", "PATCH", "POST"]
+    assert not [each for each in base.complaints if "ignored" in each]
+
+
 def test_accounting_looks_names_up_and_gets_no_documents(office: Office) -> None:
     here, base = office(ACCOUNTING)
     base.add_contact("Catalog_Контрагенты", "ТОВ Ромашка", "0671234567")
@@ -206,26 +238,51 @@ def test_unf_telephony_shows_cards_keeps_calls_and_dials(office: Office) -> None
     assert (said[0]["cmd"], said[0]["type"]) == ("event", "INCOMING")
     assert (said[2]["type"], said[3]["status"], said[3]["duration"]) == ("COMPLETED", "Success", "95")
     assert base.telephony.refusals == []
-    door = f"{here.url}/onec/acme/telephony"
-    call = {"cmd": "makeCall", "phone": "380501112233", "user": "101", "token": "pbx-token-1C"}
-    assert requests.post(door, data={**call, "token": "x"}, timeout=5).status_code == 401
-    assert requests.post(door, data=call, timeout=5).status_code == 200
-    accounts = requests.post(f"{door}/", data={"cmd": "accounts", "token": "pbx-token-1C"}, timeout=5)
-    assert accounts.json() == []
     assert {each.status for each in here.check() if each.name.startswith("1c")} == {"ok"}
 
 
-def test_unf_telephony_keeps_outgoing_calls_and_calls_to_a_line(office: Office) -> None:
-    here, base = office(UNF, onec_profile="unf-telephony", onec_crm_token="crm-token-1C")
+def test_unf_has_a_number_dialled_once_and_is_told_why_not(office: Office, evrotel_apps: WebApps) -> None:
+    here, _ = office(UNF, onec_profile="unf-telephony", onec_pbx_token="pbx-token-1C", extensions=f"101={GUID}")
+    door = f"{here.url}/onec/acme/telephony"
+    call = {"cmd": "makeCall", "phone": "380501112233", "user": "101", "token": "pbx-token-1C"}
+
+    def answer(**changes: str) -> int:
+        return requests.post(door, data=call | changes, timeout=5).status_code
+
+    accounts = requests.post(f"{door}/", data={"cmd": "accounts", "token": "pbx-token-1C"}, timeout=5)
+    assert accounts.json() == [{"name": "101", "ext": "101"}]
+    refused = [answer(token="x"), answer(user="999"), answer(phone="067;rm -rf"), answer(phone="101"), answer(user="a")]
+    assert refused == [401, 400, 400, 400, 400]
+    with ThreadPoolExecutor(2) as threads:
+        assert list(threads.map(lambda _: answer(), range(2))) == [200, 200]
+    assert [each.path for each in evrotel_apps.requests] == [evrotel_apps.requests[0].path]
+    evrotel_apps.refuse = True
+    refusal = requests.post(door, data=call | {"phone": "380671112233"}, timeout=5)
+    assert (refusal.status_code, refusal.text) == (502, "Evrotel відмовив.")
+
+
+def test_unf_telephony_keeps_outgoing_calls_and_calls_to_a_line(office: Office, recordings: Recordings) -> None:
+    urls = {"evrotel_recordings_url": recordings.url}
+    here, base = office(UNF, onec_profile="unf-telephony", onec_crm_token="crm-token-1C", **urls)
     base.telephony.contacts["380671234567"] = {"contact_name": "Іван", "responsible": "101"}
     evrotel = here.transmitter()
     evrotel.start(CLIENT, LINE)
     wait_for(lambda: len(base.telephony.said) == 2, 10)
     assert base.telephony.said[1]["ext"] == "101"  # the card is the responsible's
     base.telephony.said.clear()
-    play(here, direction="o", **ANSWERED)
+    outgoing = evrotel.start("101", CLIENT, "o")
+    wait_for(lambda: len(base.telephony.said) == 2, 10)  # while it rings
+    evrotel.end(outgoing.callid, "o", **ANSWERED, recfile="")
+    wait_for(lambda: len(base.telephony.said) == 4, 10)
+    assert [each.get("type") for each in base.telephony.said] == ["OUTGOING", None, "COMPLETED", "out"]
+    recordings.add("/wav/2.wav", wav(1))
+    evrotel.end(outgoing.callid, "o", **ANSWERED, recfile="/wav/2.wav")
+    wait_for(lambda: "/recordings/" in base.telephony.said[-1].get("link", ""), 10)
+    assert base.telephony.said[-1] == base.telephony.said[3] | {"link": base.telephony.said[-1]["link"]}
+    base.telephony.said.clear()
+    play(here, "anonymous", **ANSWERED)
     wait_for(lambda: len(base.telephony.said) == 3, 10)
-    assert [each.get("type") for each in base.telephony.said] == ["OUTGOING", "COMPLETED", "out"]
+    assert {(each["cmd"], each["phone"]) for each in base.telephony.said} == {("event", ""), ("history", "")}
     assert base.telephony.refusals == []
 
 

@@ -142,6 +142,8 @@ class OneC:
             return odata_error(401, "20", "Недостаточно прав")
         if asked.verb == "POST" and key is None:
             return self._create(name, asked.body)
+        if asked.verb == "PATCH" and key is not None:
+            return self._change(name, key, asked.body)
         if asked.verb != "GET":
             return odata_error(400, "16", f"Метод {asked.verb}")
         return self._one(name, key) if key is not None else self._list(name, asked.query)
@@ -177,6 +179,18 @@ class OneC:
         made = {**{each: values[each] for each in values if each not in ignored}, "Ref_Key": key, "DataVersion": "AAA="}
         self.rows[name][key] = made
         return _json(made, 201)
+
+    def _change(self, name: str, key: str, values: dict[str, Any]) -> Response:
+        row = self.rows[name].get(key)
+        if row is None:
+            return odata_error(404, "9", "Экземпляр не найден")
+        try:
+            check_values(values, self.sets[name], self.sets, self.rows)
+        except Unfit as error:
+            return odata_error(404 if error.code == "9" else 400, error.code, str(error))
+        self.complaints += [f"{name}: {each} is ignored" for each in sorted(set(values) - set(self.sets[name]))]
+        row |= {each: values[each] for each in values if each in self.sets[name]}
+        return _json(row)
 
     def _is_user(self, request: Request) -> bool:
         expected = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()

@@ -50,8 +50,10 @@ class TelephonyService:
                 return f"cmd {other}"
         if lacking := needed - set(form):
             return f"{form['cmd']} lacks {sorted(lacking)}"
+        if form["cmd"] == "contact" and not form["phone"]:
+            return "an empty number is the beginning of all"  # a real one answers with whoever comes first
         if form["cmd"] == "event" and form["type"] not in EVENTS:
             return f"type {form['type']}"
         if form["cmd"] == "history" and form["status"] not in STATUSES:
             return f"status {form['status']}"
-        return "" if form.get("phone", "0").isdecimal() else f"phone {form['phone']}"
+        return "" if form.get("phone", "").isdecimal() or not form.get("phone") else f"phone {form['phone']}"

@@ -41,7 +41,7 @@ def message_of(event: Event) -> Message | None:
             return None  # nobody looks at a card while a message is played
         case CallStarted() | CallEnded() | CallMissed() | CallReturned() | RecordingReady():
             name, moment, data = _told(event)
-            message_id = f"msg_{event.call_id}-{name}"
+            message_id = f"msg_{event.call_id}_{name.replace('.', '_')}"
         case Announced():
             name, moment, data = event.name, event.at, dict(event.data)
             message_id = f"msg_{event.id}"
@@ -72,7 +72,7 @@ def _told(
 def ping(connection: str, moment: datetime) -> Message:
     """The test event."""
     data = {"connection": connection, "test": True}
-    return Message(id=f"msg_ping-{moment.timestamp():.6f}", type="ping", body=_body("ping", moment, data))
+    return Message(id=f"msg_ping_{moment.timestamp() * 1_000_000:.0f}", type="ping", body=_body("ping", moment, data))
 
 
 def call_data(call: CallFacts) -> dict[str, Any]:

@@ -14,7 +14,10 @@ SERVICE = "/hs/telephony/itoolabs"
 
 
 def clean_url(value: str) -> str:
-    """The address of a published base, with or without the path of one of its services."""
+    """The address of a published base, with or without the path of one of its services or of a page in these."""
+    for service in (ODATA, SERVICE):
+        before, found, _ = value.partition(f"{service}/")
+        value = f"{before}{found}"
     return web_address(value.rstrip("/"))
 
 

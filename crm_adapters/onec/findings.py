@@ -60,7 +60,8 @@ def _check_odata(base: Base) -> Iterator[Finding]:
         )
     yield from _properties(schema, profile)
     yield _contacts(schema, profile)
-    yield from _readable(base, profile, contact_sets(schema, profile))
+    states = [profile.states] if schema.has(profile.states) else []
+    yield from _readable(base, profile, [*states, *contact_sets(schema, profile)])
     yield from _users(base, schema, profile)
     yield from _states(base, profile)
 
@@ -92,9 +93,9 @@ def _properties(schema: Schema, profile: Profile) -> Iterator[Finding]:
         yield right("1c-document", _("%(set)s has all that is written"), set=profile.document)
 
 
-def _readable(base: Base, profile: Profile, catalogs: list[str]) -> Iterator[Finding]:
+def _readable(base: Base, profile: Profile, others: list[str]) -> Iterator[Finding]:
     """Whether the user's rights are enough: a set may be published that they may not read."""
-    for name in filter(None, (profile.document, *catalogs)):
+    for name in filter(None, (profile.document, *others)):
         try:
             base.rows(name, select="Ref_Key", top="1")
         except SignInRefused:

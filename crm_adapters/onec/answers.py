@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from crm_adapters.addresses import address_parts
+from crm_adapters.asking import Reply
 from crm_adapters.errors import AdapterError, Misconfigured, Refused, SignInRefused, TryAgain, Unreachable
+from crm_adapters.onec.fields import ODATA
 
 NO_SUCH_KEY, EXISTS, EXCEPTION, NOT_PUBLISHED, NO_RIGHT = "9", "15", "-1", "8", "20"
 _AWAY = {429, 502, 503, 504}
@@ -40,16 +43,17 @@ class Answer:
     status: int
     body: Any
     text: str
+    retry_after: float | None = None
 
 
-def answer_of(status: int, content: bytes) -> Answer:
+def answer_of(reply: Reply) -> Answer:
     """Reads an answer; raises nothing."""
-    text = content.decode("utf-8-sig", errors="replace")
+    text = reply.content.decode("utf-8-sig", errors="replace")
     try:
         body = json.loads(text) if text.strip() else None
     except (ValueError, RecursionError):
         body = None
-    return Answer(status=status, body=body, text=text[:1000])
+    return Answer(status=reply.status, body=body, text=text[:1000], retry_after=reply.retry_after)
 
 
 def error_of(answer: Answer) -> AdapterError | None:
@@ -57,6 +61,8 @@ def error_of(answer: Answer) -> AdapterError | None:
     code, said = _said(answer.body)
     if 200 <= answer.status < 300:
         return _unless_json(answer)
+    if answer.status == 412:
+        return TryAgain(f"1C answered 412: {said}", code=code)
     why = f"1C: {said} (code {code})" if code else f"1C answered {answer.status}"
     if answer.status == 401:
         return _unauthorised(code, why)
@@ -64,16 +70,15 @@ def error_of(answer: Answer) -> AdapterError | None:
         return Misconfigured(f"{why}: add the object to the composition of the OData interface", code=code)
     if kind := _BY_CODE.get(code):
         return kind(why, code=code)
-    return _by_status(answer.status, code, why)
+    return _by_status(answer, code, why)
 
 
-def _by_status(status: int, code: str, why: str) -> AdapterError:
+def _by_status(answer: Answer, code: str, why: str) -> AdapterError:
+    status = answer.status
     if status in _AWAY or status >= 500:
-        return Unreachable(why, code=code, maybe_done=True)
+        return Unreachable(why, code=code, maybe_done=True, retry_after=answer.retry_after)
     if status == 414:
         return Refused(why, code=code)  # an address too long for the web server: no repeat helps
-    if status == 412:
-        return TryAgain(why, code=code)
     if status in {301, 302, 307, 308, 404, 405} and not code:
         return Misconfigured(f"{why}: onec_url should end with /odata/standard.odata, and the base be published there")
     if status == 403:
@@ -113,3 +118,10 @@ def rows_of(body: Any) -> list[dict[str, Any]]:
     """The rows of a list."""
     value = body.get("value") if isinstance(body, Mapping) else None
     return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
+
+
+def no_answer(error: Exception, url: str) -> AdapterError:
+    """No connection, or none that held: the request may have taken effect."""
+    host = address_parts(url).netloc
+    unless = ", unless onec_url is wrong: it should end with /odata/standard.odata" if ODATA in url else ""
+    return Unreachable(f"no answer from {host}: {type(error).__name__}{unless}", maybe_done=True)

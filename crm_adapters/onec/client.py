@@ -13,11 +13,11 @@ from urllib.parse import quote
 import requests
 from requests.auth import HTTPBasicAuth
 
-from crm_adapters.addresses import address_parts
-from crm_adapters.contract import Account, Exchange, Telling
-from crm_adapters.errors import Misconfigured, NotSent, Unreachable
-from crm_adapters.http import BodyTooLarge, DeadlinePassed, ForbiddenAddress, guarded_session, mask, read_capped
-from crm_adapters.onec.answers import Answer, answer_of, error_of, rows_of
+from crm_adapters.asking import Reply, ask, kept
+from crm_adapters.contract import Account, Telling
+from crm_adapters.errors import Misconfigured, NotSent
+from crm_adapters.http import BodyTooLarge, DeadlinePassed, ForbiddenAddress, guarded_session
+from crm_adapters.onec.answers import Answer, answer_of, error_of, no_answer, rows_of
 from crm_adapters.onec.fields import ODATA, base_of
 from crm_adapters.onec.metadata import NotMetadata, Schema, read_schema
 
@@ -84,9 +84,7 @@ class Base:
 
     def change(self, name: str, key: str, values: Mapping[str, Any]) -> None:
         """Changes some properties of an object. Raises NoSuchKey where there is none."""
-        answer = self._ask("PATCH", f"{name}(guid'{key}')", {}, values)
-        if answer.status != HTTPStatus.NO_CONTENT:
-            self._valid(answer)
+        self._valid(self._ask("PATCH", f"{name}(guid'{key}')", {}, values))
 
     def schema(self, *, fresh: bool = False) -> Schema:
         """What the base publishes, as it was an hour ago at most."""
@@ -102,57 +100,43 @@ class Base:
     def _read_schema(self) -> Schema:
         # Read once in an hour: a large base's takes longer than a round of tellings may.
         self._deadline = max(self._deadline, time.monotonic() + METADATA_SECONDS)
-        status, content = self._exchange("GET", f"{self.url}{ODATA}/$metadata", None, MOST_METADATA)
-        if error := error_of(answer_of(status, content if status != 200 else b"{}")):
-            raise error
+        reply = self._exchange("GET", f"{self.url}{ODATA}/$metadata", None, MOST_METADATA)
+        if reply.status != HTTPStatus.OK:
+            self._valid(answer_of(reply))
         try:
-            return read_schema(content)
+            return read_schema(reply.content)
         except NotMetadata as error:
-            raise Misconfigured(f"1C's $metadata can't be read ({error}): is onec_url the base's address?") from None
+            raise Misconfigured(
+                f"1C's $metadata can't be read ({error}): onec_url should end with /odata/standard.odata"
+            ) from None
 
     def _ask(self, verb: str, path: str, query: Mapping[str, str], values: Mapping[str, Any] | None = None) -> Answer:
         asked = [f"${name}={quote(text, safe='')}" for name, text in query.items()]
         url = f"{self.url}{ODATA}/{quote(path, safe=PLAIN)}?{'&'.join(['$format=json', *asked])}"
         body = None if values is None else json.dumps(values, ensure_ascii=False).encode()
-        status, content = self._exchange(verb, url, body, MOST_ANSWER)
-        return answer_of(status, content)
+        return answer_of(self._exchange(verb, url, body, MOST_ANSWER))
 
-    def _exchange(self, verb: str, url: str, body: bytes | None, most: int) -> tuple[int, bytes]:
+    def _exchange(self, verb: str, url: str, body: bytes | None, most: int) -> Reply:
         seconds = self._deadline - time.monotonic()
         if seconds < LEAST_SECONDS:
             raise NotSent("no time was left")
+        headers = {"Accept": "application/xml" if url.endswith("$metadata") else "application/json"}
+        if body is not None:
+            headers["Content-Type"] = "application/json; charset=utf-8"
         began = time.monotonic()
         try:
-            status, content = self._send(verb, url, body, most, seconds)
+            reply = ask(self._session, verb, url, body=body, headers=headers, most=most, deadline=self._deadline)
         except ForbiddenAddress as error:
             raise Misconfigured(str(error)) from None
         except (requests.RequestException, DeadlinePassed, BodyTooLarge) as error:
-            self._keep(verb, url, body, type(error).__name__, began)
-            host = address_parts(url).netloc
-            raise Unreachable(f"no answer from {host}: {type(error).__name__}", maybe_done=True) from None
-        shown = content[:1500].decode(errors="replace")
-        self._keep(verb, url, body, f"{status} {shown}", began)
-        return status, content
+            self._keep(f"{verb} {url}", body, type(error).__name__, began)
+            raise no_answer(error, url) from None
+        shown = reply.content[:1500].decode(errors="replace")
+        self._keep(f"{verb} {url}", body, f"{reply.status} {shown}", began)
+        return reply
 
-    def _send(self, verb: str, url: str, body: bytes | None, most: int, seconds: float) -> tuple[int, bytes]:
-        headers = {"Accept": "application/json"}
-        if url.endswith("$metadata"):
-            headers = {"Accept": "application/xml"}
-        if body is not None:
-            headers["Content-Type"] = "application/json; charset=utf-8"
-        deadline = time.monotonic() + seconds
-        response = self._session.request(
-            verb, url, data=body, headers=headers, timeout=(min(5.0, seconds), seconds), stream=True
-        )
-        return response.status_code, read_capped(response, most, deadline)
-
-    def _keep(self, verb: str, url: str, body: bytes | None, answer: str, began: float) -> None:
-        request = f"{verb} {url} {(body or b'').decode(errors='replace')}"
-        exchange = Exchange(
-            request=mask(request, self._secrets),
-            answer=mask(answer, self._secrets),
-            milliseconds=int((time.monotonic() - began) * 1000),
-        )
+    def _keep(self, request: str, body: bytes | None, answer: str, began: float) -> None:
+        exchange = kept(f"{request} {(body or b'').decode(errors='replace')}", answer, began, self._secrets)
         for telling in self._listeners:
             telling.exchanges.append(exchange)
 

@@ -8,17 +8,19 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC
 from http import HTTPStatus
 
 import requests
 from requests.auth import HTTPBasicAuth
 
-from crm_adapters.addresses import address_parts
-from crm_adapters.contract import Account, Exchange, Telling
+from crm_adapters.asking import Reply, ask, kept
+from crm_adapters.contract import Account, Telling
 from crm_adapters.errors import AdapterError, Misconfigured, NotSent, SignInRefused, TryAgain, Unreachable
 from crm_adapters.events import CallEnded, CallStarted, Direction, Disposition
-from crm_adapters.http import BodyTooLarge, DeadlinePassed, ForbiddenAddress, guarded_session, mask, read_capped
+from crm_adapters.http import BodyTooLarge, DeadlinePassed, ForbiddenAddress, guarded_session
+from crm_adapters.onec.answers import no_answer
 from crm_adapters.onec.fields import SERVICE, base_of
 
 _BEGINS = {Direction.INCOMING: "INCOMING", Direction.OUTGOING: "OUTGOING"}
@@ -101,36 +103,32 @@ class TelephonyAPI:
 
     def tell(self, fields: Mapping[str, str], telling: Telling | None = None) -> dict[str, str]:
         """POSTs a command; the answer's texts, none where it has none."""
-        status, content = self._post(fields, telling)
-        if status == HTTPStatus.BAD_REQUEST and self._refuses_key():
-            status = HTTPStatus.UNAUTHORIZED
-        if error := self._error(status, content):
+        reply = self._post(fields, telling)
+        if reply.status == HTTPStatus.BAD_REQUEST and self._refuses_key():
+            reply = replace(reply, status=HTTPStatus.UNAUTHORIZED)
+        if error := self._error(reply):
             raise error
         try:
-            answer = json.loads(content) if content.strip() else {}
+            answer = json.loads(reply.content) if reply.content.strip() else {}
         except ValueError:
             return {}
         return {str(key): str(value) for key, value in answer.items()} if isinstance(answer, dict) else {}
 
     def check(self) -> None:
         """Asks whether the service is there and takes our key; writes nothing."""
-        status, content = self._exchange("GET", f"{self._url}/ping", None, None)
-        if error := self._error(status, content):
+        if error := self._error(self._exchange("GET", f"{self._url}/ping", None, None)):
             raise error
         self.tell(NOBODY)
 
     def _refuses_key(self) -> bool:
         """УНФ answers 400 to a wrong key, as to what it can't read: a question that it can read tells these apart."""
-        return self._post(NOBODY, None)[0] == HTTPStatus.BAD_REQUEST
+        return self._post(NOBODY, None).status == HTTPStatus.BAD_REQUEST
 
-    def _post(self, fields: Mapping[str, str], telling: Telling | None) -> tuple[int, bytes]:
+    def _post(self, fields: Mapping[str, str], telling: Telling | None) -> Reply:
         return self._exchange("POST", self._url + "/", {**fields, "crm_token": self._token}, telling)
 
-    def _exchange(
-        self, verb: str, url: str, form: Mapping[str, str] | None, telling: Telling | None
-    ) -> tuple[int, bytes]:
-        seconds = self._deadline - time.monotonic()
-        if seconds < LEAST_SECONDS:
+    def _exchange(self, verb: str, url: str, form: Mapping[str, str] | None, telling: Telling | None) -> Reply:
+        if self._deadline - time.monotonic() < LEAST_SECONDS:
             raise NotSent("no time was left")
         began = time.monotonic()
         try:
@@ -138,28 +136,21 @@ class TelephonyAPI:
                 if user := self._account.settings.get("onec_user"):
                     password = self._account.settings.get("onec_password", "")
                     session.auth = HTTPBasicAuth(user.encode(), password.encode())
-                response = session.request(verb, url, data=form, timeout=(min(5.0, seconds), seconds), stream=True)
-                content = read_capped(response, MOST_ANSWER, began + seconds)
+                reply = ask(session, verb, url, body=form, headers={}, most=MOST_ANSWER, deadline=self._deadline)
         except ForbiddenAddress as error:
             raise Misconfigured(str(error)) from None
         except (requests.RequestException, DeadlinePassed, BodyTooLarge) as error:
-            host = address_parts(url).netloc
-            raise Unreachable(f"no answer from {host}: {type(error).__name__}", maybe_done=True) from None
+            raise no_answer(error, url) from None
         if telling is not None:
-            secrets = (self._token, self._account.settings.get("onec_password", ""))
             shown = json.dumps({**(form or {}), "crm_token": "***"}, ensure_ascii=False)
-            answer = f"{response.status_code} {content[:1000].decode(errors='replace')}"
-            milliseconds = int((time.monotonic() - began) * 1000)
-            telling.exchanges.append(
-                Exchange(
-                    request=mask(f"{verb} {url} {shown}", secrets),
-                    answer=mask(answer, secrets),
-                    milliseconds=milliseconds,
-                )
-            )
-        return response.status_code, content
+            answer = f"{reply.status} {reply.content[:1000].decode(errors='replace')}"
+            secrets = (self._token, self._account.settings.get("onec_password", ""))
+            telling.exchanges.append(kept(f"{verb} {url} {shown}", answer, began, secrets))
+        return reply
 
-    def _error(self, status: int, content: bytes) -> AdapterError | None:
+    @staticmethod
+    def _error(reply: Reply) -> AdapterError | None:
+        status, content = reply.status, reply.content
         if 200 <= status < 300:
             if content.lstrip().startswith(b"<"):
                 return Misconfigured(f"a web page answers instead of 1C's service {SERVICE}: is onec_url the base's?")
@@ -170,5 +161,5 @@ class TelephonyAPI:
         if status in {301, 302, 404, 405}:
             return Misconfigured(f"1C answered {status}: the base publishes no service {SERVICE}")
         if status >= 500 or status == 429:
-            return Unreachable(f"1C answered {status}", maybe_done=True)
+            return Unreachable(f"1C answered {status}", maybe_done=True, retry_after=reply.retry_after)
         return TryAgain(f"1C answered {status}: {said}", code=str(status))

@@ -155,7 +155,7 @@ def _take_card(telling: Telling, sent: Sent) -> None:
     if not isinstance(telling.event, CallStarted):
         return
     card = read_card(sent.body)
-    telling.crm_call_id = telling.crm_call_id or card.id
+    telling.crm_call_id = card.id or telling.crm_call_id
     if card.shown:
         telling.notes[CARD] = card.shown
 

@@ -6,8 +6,6 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from crm_adapters.addresses import address_parts
@@ -64,7 +62,7 @@ def _text(answer: Mapping[str, Any], key: str, most: int) -> str:
     return " ".join(str(value).split())[:most]
 
 
-def error_of(status: int, retry_after: str, host: str) -> AdapterError | None:
+def error_of(status: int, retry_after: float | None, host: str) -> AdapterError | None:
     """What went wrong, None where the receiver has taken it (2xx). A redirect is a failure and is not followed."""
     if 200 <= status < 300:
         return None
@@ -74,23 +72,10 @@ def error_of(status: int, retry_after: str, host: str) -> AdapterError | None:
             code="410",
         )
     if status in SLOW_DOWN:
-        return Unreachable(f"{host} answered {status}", code=str(status), retry_after=read_retry_after(retry_after))
+        return Unreachable(f"{host} answered {status}", code=str(status), retry_after=retry_after)
     if 300 <= status < 400:
         return TryAgain(f"{host} answered {status}: redirects are not followed, set its final address", code="3xx")
     return TryAgain(f"{host} answered {status}", code=str(status))
-
-
-def read_retry_after(value: str) -> float | None:
-    """Seconds from a Retry-After header: a number or a date of HTTP. None where it is neither."""
-    value = value.strip()
-    if re.fullmatch(r"\d{1,9}", value):
-        return float(value)
-    try:
-        moment = parsedate_to_datetime(value)
-    except (TypeError, ValueError):
-        return None
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-    return max((moment - datetime.now(UTC)).total_seconds(), 0.0)
 
 
 def no_answer(error: Exception, host: str) -> AdapterError:

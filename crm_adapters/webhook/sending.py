@@ -11,9 +11,10 @@ import requests
 from standardwebhooks.webhooks import Webhook
 
 from crm_adapters.addresses import address_parts
+from crm_adapters.asking import ask, kept
 from crm_adapters.contract import Account, Exchange
 from crm_adapters.errors import AdapterError, Misconfigured, NotSent
-from crm_adapters.http import BodyTooLarge, DeadlinePassed, ForbiddenAddress, guarded_session, mask, read_capped
+from crm_adapters.http import DeadlinePassed, ForbiddenAddress, guarded_session
 from crm_adapters.webhook.answers import error_of, no_answer
 from crm_adapters.webhook.fields import secrets_of
 from crm_adapters.webhook.mapping import Message
@@ -61,42 +62,23 @@ def post(account: Account, url: str, body: bytes, headers: Mapping[str, str], de
     if not host:
         return Sent(exchange=None, error=Misconfigured("webhook_url is not set: set it, all events are kept"))
     began = time.monotonic()
+
+    def sent(answer: str, error: AdapterError | None, answer_body: bytes = b"") -> Sent:
+        secrets = [*secrets_of(account.settings.get("webhook_secret", "")), account.settings.get("evrotel_token", "")]
+        exchange = kept(f"POST {host} {body.decode(errors='replace')}", answer, began, secrets)
+        return Sent(exchange=exchange, body=answer_body, error=error)
+
     try:
-        status, retry_after, answer = _post(account, url, body, headers, began + seconds)
+        with guarded_session(account.allow_local) as session:
+            # Whoever answers 200 with a page has taken the event all the same.
+            deadline = began + seconds
+            reply = ask(
+                session, "POST", url, body=body, headers=headers, most=MOST_ANSWER, deadline=deadline, takes_large=True
+            )
     except ForbiddenAddress as error:
-        return _kept(account, host, body, str(error), began, error=Misconfigured(str(error)))
-    except (requests.RequestException, DeadlinePassed, BodyTooLarge) as error:
+        return sent(str(error), Misconfigured(str(error)))
+    except (requests.RequestException, DeadlinePassed) as error:
         failure = no_answer(error, host)
-        return _kept(account, host, body, str(failure), began, error=failure)
-    text = f"{status} {answer[:1000].decode(errors='replace')}"
-    return _kept(account, host, body, text, began, error=error_of(status, retry_after, host), answer_body=answer)
-
-
-def _post(
-    account: Account, url: str, body: bytes, headers: Mapping[str, str], deadline: float
-) -> tuple[int, str, bytes]:
-    with guarded_session(account.allow_local) as session:
-        left = deadline - time.monotonic()
-        response = session.post(url, data=body, headers=dict(headers), timeout=(min(5.0, left), left), stream=True)
-        try:
-            answer = read_capped(response, MOST_ANSWER, deadline)
-        except BodyTooLarge:
-            answer = b""  # whoever answers 200 with a page has taken the event all the same
-        return response.status_code, response.headers.get("Retry-After", ""), answer
-
-
-def _kept(
-    account: Account,
-    host: str,
-    body: bytes,
-    answer: str,
-    began: float,
-    *,
-    error: AdapterError | None,
-    answer_body: bytes = b"",
-) -> Sent:
-    secrets = [*secrets_of(account.settings.get("webhook_secret", "")), account.settings.get("evrotel_token", "")]
-    request = mask(f"POST {host} {body.decode(errors='replace')}", secrets)
-    milliseconds = int((time.monotonic() - began) * 1000)
-    exchange = Exchange(request=request, answer=mask(answer, secrets), milliseconds=milliseconds)
-    return Sent(exchange=exchange, body=answer_body, error=error)
+        return sent(str(failure), failure)
+    text = f"{reply.status} {reply.content[:1000].decode(errors='replace')}"
+    return sent(text, error_of(reply.status, reply.retry_after, host), reply.content)

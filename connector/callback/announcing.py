@@ -23,11 +23,12 @@ def requested(connection: Connection, row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def finished(connection: Connection, row: Mapping[str, Any], outcome: CallbackState) -> dict[str, Any]:
-    """The data of `callback.finished`: the same, how it ended, after how many tries, and the last call's ID."""
+    """The data of `callback.finished`: the same, how it ended, after how many tries, and the last call's two IDs."""
     return requested(connection, row) | {
         "outcome": outcome,
         "attempts": row["attempts"],
         "call_id": row["call_id"],
+        "callid": row["callid"],
     }
 
 

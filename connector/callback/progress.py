@@ -100,6 +100,7 @@ _ROWS = (
     select(
         *CallbackRequest.__table__.columns,
         Call.state.label("call_state"),
+        Call.callid,
         Call.expected,
         Call.disposition,
         Dial.state.label("dial_state"),

@@ -203,6 +203,7 @@ def test_call_backs_and_campaigns_are_told_from_beginning_to_end(
         asked,
         finished.data["call_id"],
     )
+    assert finished.data["callid"] == call.data["callid"]
     [played], [ended] = crm.of_type("autodial.call.finished"), crm.of_type("autodial.campaign.finished")
     assert (played.data["campaign"], played.data["kind"]) == ("Spring", "autodial")
     assert (ended.data["status"], ended.data["counts"]["answered"]) == ("finished", 1)

@@ -253,3 +253,34 @@ def wait_until(predicate: Callable[[], object], timeout: float = 5.0) -> bool:
             return False
         time.sleep(0.005)
     return True
+
+
+class Emulator:
+    """Something real that listens on loopback while it is entered. `_answer` answers its requests.
+
+    Leaving raises AssertionError where it met what it can't read, or went wrong itself.
+    """
+
+    _server: Loopback
+
+    def __init__(self) -> None:
+        self._server = Loopback(self._answer)
+
+    def __enter__(self) -> Self:
+        self._server.listen()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._server.close()
+        assert not self._server.crashes, self._server.crashes[0]
+
+    def go_down(self) -> None:
+        """Refuses connections."""
+        self._server.go_down()
+
+    def come_up(self) -> None:
+        """Listens again at the same address."""
+        self._server.listen()
+
+    def _answer(self, request: Request) -> Response:
+        raise NotImplementedError

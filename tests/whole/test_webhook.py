@@ -128,10 +128,9 @@ def test_gone_pauses_and_resume_sends_what_waits(here: ServedHere, crm: OwnCRM) 
 
 
 def test_a_slow_receiver_costs_evrotel_no_more_than_its_patience(here: ServedHere, crm: OwnCRM) -> None:
-    crm.always = Script(seconds=3.0)
-    answer = here.transmitter().start(CLIENT, LINE)
-    assert answer.status == 200
-    assert answer.seconds < 2.9
+    crm.always = Script(seconds=4.5)
+    assert here.transmitter().start(CLIENT, LINE).status == 200
+    assert crm.taken == []  # it is thinking still
     wait_for(lambda: crm.of_type("call.started"), 15)
     assert [event.type for event in crm.requests] == ["call.started"]  # not once more while it thinks
 

@@ -6,11 +6,10 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from tests.emulators.evrotel.sounds import wav
-from tests.emulators.http import Loopback, Request, Response
+from tests.emulators.http import Emulator, Request, Response
 
 NOT_FOUND = b"<html><head><title>404 Not Found</title></head><body><center>nginx</center></body></html>"
 SIGN_IN = b"<!DOCTYPE html><html><body><form>Sign in</form></body></html>"
@@ -62,21 +61,14 @@ class Asked(NamedTuple):
     headers: dict[str, str]
 
 
-class Recordings:
+class Recordings(Emulator):
     """The host that call events point to with `recfile`."""
 
     def __init__(self) -> None:
-        self._server = Loopback(self._answer)
+        super().__init__()
         self._files: dict[str, Recorded] = {}
         self.requests: list[Asked] = []
         self.knows_ranges = False
-
-    def __enter__(self) -> Self:
-        self._server.listen()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._server.close()
 
     @property
     def url(self) -> str:
@@ -127,14 +119,6 @@ class Recordings:
     def request_count(self, path: str | None = None) -> int:
         """Requests, all or for one path."""
         return sum(path in (None, each.path) for each in self.requests)
-
-    def go_down(self) -> None:
-        """Refuses connections."""
-        self._server.go_down()
-
-    def come_up(self) -> None:
-        """Listens again at the same address."""
-        self._server.listen()
 
     def _answer(self, request: Request) -> Response:
         self.requests.append(Asked(time.monotonic(), request.verb, request.path, dict(request.headers.items())))

@@ -13,13 +13,12 @@ import urllib.request
 import wave
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 from tests.emulators.evrotel.exchange import Exchange
 from tests.emulators.evrotel.recordings import NOT_FOUND
-from tests.emulators.http import Loopback, Request, Response, wait_until
+from tests.emulators.http import Emulator, Request, Response, wait_until
 
 OUTCOMES = {
     "ANSWER": ("ANSWERED", 5),
@@ -41,7 +40,7 @@ class AppRequest(NamedTuple):
 
 
 @dataclass
-class WebApps:
+class WebApps(Emulator):
     """Click-to-call, autodial and the call records, for one account.
 
     Evrotel documents no answers; a refusal is status 200 with the body `bad`, and `refusals` says why. With an
@@ -75,14 +74,7 @@ class WebApps:
 
     def __post_init__(self) -> None:
         self._counting = threading.Lock()
-        self._server = Loopback(self._answer)
-
-    def __enter__(self) -> Self:
-        self._server.listen()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._server.close()
+        super().__init__()
 
     @property
     def url(self) -> str:
@@ -93,14 +85,6 @@ class WebApps:
     def dial_url(self) -> str:
         """EVROTEL_DIAL_URL."""
         return f"{self._server.url}/autodialapi/call_worker_api.php"
-
-    def go_down(self) -> None:
-        """Refuses connections."""
-        self._server.go_down()
-
-    def come_up(self) -> None:
-        """Listens again at the same address."""
-        self._server.listen()
 
     def add_record(self, day: date | str, *, auto: bool = False, **row: Any) -> dict[str, Any]:
         """A row of a day's call records."""

@@ -8,11 +8,10 @@ import re
 import time
 import uuid
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
-from tests.emulators.http import Dropped, Loopback, Request, Response
+from tests.emulators.http import Dropped, Emulator, Request, Response
 from tests.emulators.onec.configurations import BSP, MUST, Properties, metadata
 from tests.emulators.onec.faults import Fault, odata_error
 from tests.emulators.onec.filters import Wrong, read_filter
@@ -34,14 +33,14 @@ class Asked(NamedTuple):
     headers: dict[str, str]
 
 
-class OneC:
+class OneC(Emulator):
     """One base. `complaints` are what a real one would take and an employee would miss: ignored or empty properties.
 
     `own_keys`: it gives keys of its own instead of those that it is sent.
     """
 
     def __init__(self, sets: Mapping[str, Properties] = BSP) -> None:
-        self._server = Loopback(self._answer)
+        super().__init__()
         self.sets = dict(sets)
         self.user, self.password = "odata_evrotel", "пароль-1С"
         self.rows: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in self.sets}
@@ -53,24 +52,10 @@ class OneC:
         self.denied: set[str] = set()
         self.telephony = TelephonyService()
 
-    def __enter__(self) -> Self:
-        self._server.listen()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._server.close()
-        assert not self._server.crashes, self._server.crashes[0]
-
     @property
     def url(self) -> str:
         """`onec_url`."""
         return f"{self._server.url}{ODATA}"
-
-    def go_down(self) -> None:
-        self._server.go_down()
-
-    def come_up(self) -> None:
-        self._server.listen()
 
     def add(self, name: str, description: str, **more: Any) -> str:
         """An element of a catalog; its key."""

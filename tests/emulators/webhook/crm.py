@@ -10,12 +10,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from tests.emulators.http import Dropped, Loopback, Request, Response
+from tests.emulators.http import Dropped, Emulator, Request, Response
 
 MOST_BYTES = 20 * 1024
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -48,7 +47,7 @@ class Script:
         return 200 <= self.status < 300 and not self.drop if self.effect is None else self.effect
 
 
-class OwnCRM:
+class OwnCRM(Emulator):
     """Keeps each event once, by its ID, as the specification asks of receivers.
 
     `requests` are all verified ones, `taken` the events it has processed, `refusals` why it refused others. What is in
@@ -56,7 +55,7 @@ class OwnCRM:
     """
 
     def __init__(self, secret: str = SECRET) -> None:
-        self._server = Loopback(self._answer)
+        super().__init__()
         self.secrets = [secret]
         self.requests: list[Event] = []
         self.taken: list[Event] = []
@@ -66,24 +65,9 @@ class OwnCRM:
         self.answer: Callable[[Event], Any] = lambda _: None
         self._lock = threading.Lock()
 
-    def __enter__(self) -> Self:
-        self._server.listen()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._server.close()
-
     @property
     def url(self) -> str:
         return f"{self._server.url}/hooks/evrotel"
-
-    def go_down(self) -> None:
-        """Refuses connections."""
-        self._server.go_down()
-
-    def come_up(self) -> None:
-        """Listens again at the same address."""
-        self._server.listen()
 
     def of_type(self, name: str) -> list[Event]:
         """The processed events of a type."""

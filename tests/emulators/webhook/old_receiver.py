@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
-from tests.emulators.http import Loopback, Request, Response
+from tests.emulators.http import Emulator, Request, Response
 
 
 class Received(NamedTuple):
@@ -20,11 +19,11 @@ class Received(NamedTuple):
     fields: dict[str, Any]
 
 
-class OldReceiver:
+class OldReceiver(Emulator):
     """Numbers its calls from 1; `ended` are those whose end came with their ID, `lost` callids that it never gave."""
 
     def __init__(self, token: str) -> None:
-        self._server = Loopback(self._answer)
+        super().__init__()
         self.token = token
         self.received: list[Received] = []
         self.ended: list[str] = []
@@ -32,13 +31,6 @@ class OldReceiver:
         self.seconds = 0.0
         self.statuses: list[int] = []
         self._calls: list[str] = []
-
-    def __enter__(self) -> Self:
-        self._server.listen()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._server.close()
 
     @property
     def url(self) -> str:

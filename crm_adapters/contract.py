@@ -16,7 +16,17 @@ from typing import Any, Protocol
 
 from crm_adapters.door_answers import DoorAnswer, DoorRequest, Installed, InstallOffered
 from crm_adapters.errors import AdapterError, NotSupported
-from crm_adapters.events import Event
+from crm_adapters.events import (
+    Announced,
+    CallEnded,
+    CallMissed,
+    CallReturned,
+    CallStarted,
+    EmployeeNotice,
+    Event,
+    RecordingReady,
+    WorkflowAnswer,
+)
 from crm_adapters.oauth import TokenStore
 from crm_adapters.settings import Field
 
@@ -51,6 +61,19 @@ class Capability(StrEnum):
     """A test event can be sent, which changes nothing."""
     ANNOUNCEMENTS = "announcements"
     """It hears also of what is no call: requests of the call-back button, the ends of campaigns."""
+
+
+TOLD_TO: Mapping[type[Event], frozenset[Capability]] = {
+    CallStarted: frozenset({Capability.CALL_ID, Capability.CARD}),
+    CallEnded: frozenset({Capability.FINISH}),
+    RecordingReady: frozenset({Capability.RECORDING}),
+    CallMissed: frozenset({Capability.TASK}),
+    CallReturned: frozenset({Capability.TASK}),
+    EmployeeNotice: frozenset({Capability.NOTICE}),
+    WorkflowAnswer: frozenset({Capability.WORKFLOW}),
+    Announced: frozenset({Capability.ANNOUNCEMENTS}),
+}
+"""Each event goes to the CRMs that declare one of these."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,6 +241,16 @@ class CRMAdapter(ABC):
         Sets `crm_call_id` or `error` on each telling; raises nothing of the CRM's. An event that was told before and
         comes again has the same effect as once.
         """
+
+    def declared(self, tellings: Sequence[Telling]) -> list[Telling]:
+        """Those of events that the description declares, which `tell` goes on with; the others get NotSupported."""
+        known = []
+        for telling in tellings:
+            if TOLD_TO[type(telling.event)] & self.description.capabilities:
+                known.append(telling)
+            else:
+                telling.error = NotSupported(f"{self.description.title} is not told of {type(telling.event).__name__}")
+        return known
 
     def users(self, *, seconds: float = 60.0) -> list[CRMUser]:  # noqa: ARG002 - for those that can
         """All employees that the CRM knows, within `seconds`. Raises AdapterError; never returns half of them."""

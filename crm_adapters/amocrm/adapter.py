@@ -18,7 +18,7 @@ from crm_adapters.amocrm.rounds import Round
 from crm_adapters.amocrm.signing_in import by_settings, redeemed
 from crm_adapters.contract import CRMAdapter, CRMUser, Finding, Priority, Save, Telling
 from crm_adapters.door_answers import DoorAnswer, DoorRequest, Installed, InstallOffered
-from crm_adapters.errors import AdapterError, NotSupported
+from crm_adapters.errors import AdapterError
 from crm_adapters.events import CallEnded, CallMissed, CallReturned, CallStarted
 from crm_adapters.settings import parse_user_by_extension
 
@@ -35,6 +35,7 @@ class Adapter(CRMAdapter):
 
     def tell(self, tellings: Sequence[Telling], *, save: Save, priority: Priority, seconds: float) -> None:
         """Sets the outcome of each telling; see the contract. Raises what `save` raises."""
+        tellings = self.declared(tellings)
         starts = [each for each in tellings if isinstance(each.event, CallStarted)]
         try:
             with amo_account(self.account, priority=Priority.START if starts else priority, seconds=seconds) as amo:
@@ -119,9 +120,6 @@ def _tell(round_: Round, starts: Sequence[Telling], tellings: Sequence[Telling])
     tell_ends(round_, [each for each in tellings if isinstance(each.event, CallEnded)])
     round_.each(_of(tellings, CallMissed), lambda telling: tasks.miss(round_, telling))
     round_.each(_of(tellings, CallReturned), lambda telling: tasks.complete(round_, telling))
-    for telling in tellings:
-        if not isinstance(telling.event, CallStarted | CallEnded | CallMissed | CallReturned):
-            telling.error = NotSupported(f"amoCRM is not told of {type(telling.event).__name__}")
 
 
 def _is_active(rights: object) -> bool:

@@ -31,6 +31,7 @@ class Adapter(CRMAdapter):
 
     def tell(self, tellings: Sequence[Telling], *, save: Save, priority: Priority, seconds: float) -> None:
         """Sets the outcome of each telling; see the contract. Raises what `save` raises."""
+        tellings = self.declared(tellings)
         try:
             portal = Portal(self.account, priority=priority, seconds=seconds)
         except AdapterError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from crm_adapters.contract import CRMAdapter, Finding, FindingStatus, Priority, Save, Telling
+from crm_adapters.errors import NotWanted
 from crm_adapters.journal import DESCRIPTION
 from crm_adapters.texts import marked as _
 
@@ -15,7 +16,9 @@ class Adapter(CRMAdapter):
     description = DESCRIPTION
 
     def tell(self, tellings: Sequence[Telling], *, save: Save, priority: Priority, seconds: float) -> None:
-        """Every telling counts as heard, so that what a former CRM left behind ends here."""
+        """There is nobody to tell: what a former CRM left behind stays here."""
+        for telling in tellings:
+            telling.error = NotWanted("the connection has no CRM")
 
     def check(self) -> list[Finding]:
         return [Finding(name="crm", status=FindingStatus.OK, text=_("The built-in journal keeps the calls."))]

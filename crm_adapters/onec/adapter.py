@@ -47,7 +47,7 @@ class Adapter(CRMAdapter):
         seconds: float,
     ) -> None:
         """One after the other: each request takes a session of the base's licences."""
-        deadline = time.monotonic() + seconds
+        tellings, deadline = self.declared(tellings), time.monotonic() + seconds
         for place, telling in enumerate(tellings):
             if time.monotonic() > deadline - LEAST_SECONDS:
                 telling.error = NotSent("the round's time is up")

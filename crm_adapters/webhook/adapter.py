@@ -44,6 +44,7 @@ class Adapter(CRMAdapter):
         seconds: float,
     ) -> None:
         """Sends several at once. After a receiver that asks for patience or is gone the rest is left unsent."""
+        tellings = self.declared(tellings)
         if priority is Priority.START and self._tell_while_it_rings(tellings, save, seconds):
             return
         deadline, stop = time.monotonic() + seconds, threading.Event()
@@ -58,9 +59,9 @@ class Adapter(CRMAdapter):
 
         if len(tellings) == 1:
             tell_one(tellings[0])
-            return
-        with ThreadPoolExecutor(min(AT_ONCE, len(tellings)), thread_name_prefix="webhook") as threads:
-            list(threads.map(tell_one, tellings))
+        elif tellings:
+            with ThreadPoolExecutor(min(AT_ONCE, len(tellings)), thread_name_prefix="webhook") as threads:
+                list(threads.map(tell_one, tellings))
 
     def _tell_while_it_rings(self, tellings: Sequence[Telling], save: Save, seconds: float) -> bool:
         """Gives a receiver that is slower than Evrotel's patience its time all the same, in a thread that goes on: cut

@@ -24,7 +24,7 @@ class Adapter(CRMAdapter):
 
     def tell(self, tellings: Sequence[Telling], *, save: Save, priority: Priority, seconds: float) -> None:
         deadline = time.monotonic() + seconds
-        for telling in tellings:
+        for telling in self.declared(tellings):
             try:
                 self._tell(telling, deadline)
             except AdapterError as error:
@@ -32,8 +32,7 @@ class Adapter(CRMAdapter):
 
     def _tell(self, telling: Telling, deadline: float) -> None:
         event = telling.event
-        if not isinstance(event, CallEnded):
-            return
+        assert isinstance(event, CallEnded)  # as FINISH alone is declared
         note = {
             "phone": event.client_number,
             "direction": event.direction,

@@ -21,6 +21,7 @@ from connector.connections.accounts import installed_after
 from connector.connections.keys import ALL_FIELDS, clean_crm, clean_values
 from connector.connections.places import check_place
 from connector.db import Database, now
+from connector.delivery.outbox import leave_untold
 from connector.models import Call, CRMAccount, Delivery, DeliveryState, Extension, InboundEvent, InstallOffer, Lane
 from connector.models import Connection as ConnectionRow
 from connector.secrets import Cipher
@@ -151,6 +152,7 @@ class ConnectionStore:
             if crm != connection.crm:  # another CRM's sign-in, users and installations are nothing to this one
                 for model in (CRMAccount, Extension, InstallOffer):
                     db.execute(delete(model).where(model.connection_id == connection.id))
+                leave_untold(db, connection.id, DESCRIPTIONS[crm].capabilities, now())
             signs_in = {field.key for field in DESCRIPTIONS[crm].fields if field.key in cleaned}
             mended = any(values.get(key) != connection.values.get(key) for key in signs_in)
         if mended and (connection.paused_by == "connector" or connection.trouble):  # perhaps it was just that

@@ -15,7 +15,14 @@ class Adapter(CRMAdapter):
 
     description = DESCRIPTION
 
-    def tell(self, tellings: Sequence[Telling], *, save: Save, priority: Priority, seconds: float) -> None:
+    def tell(
+        self,
+        tellings: Sequence[Telling],
+        *,
+        save: Save,  # noqa: ARG002 - nothing is done that could be saved
+        priority: Priority,  # noqa: ARG002 - as above
+        seconds: float,  # noqa: ARG002 - as above
+    ) -> None:
         """There is nobody to tell: what a former CRM left behind stays here."""
         for telling in tellings:
             telling.error = NotWanted("the connection has no CRM")

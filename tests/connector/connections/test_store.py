@@ -12,6 +12,7 @@ from sqlalchemy import insert, select, text
 from connector.connections.keys import ALL_FIELDS, clean_values
 from connector.connections.store import FRESH_SECONDS, NoSuchConnection
 from connector.db import now
+from connector.delivery.outbox import delivery_row
 from connector.deployment import Deployment
 from connector.models import Call, CallState, Delivery, DeliveryKind, DeliveryState, Lane
 from connector.secrets import WrongKey
@@ -178,6 +179,25 @@ def test_a_pause_keeps_its_first_reason_and_resume_ends_every_wait(deployment: D
     assert (resumed.paused, resumed.trouble, resumed.probe_at) == (False, None, None)
     with deployment.database.read() as db:
         assert db.execute(select(Delivery.due_at)).scalar_one() <= now()
+
+
+def test_another_crm_is_not_told_what_was_meant_for_the_former_one(deployment: Deployment) -> None:
+    """Of what it does not hear nothing is left to fail for good; a call that it does hear goes to it."""
+    connection_id = deployment.connections.add("acme", "bitrix24", {}).id
+    kinds = {DeliveryKind.FINISH: "pending", DeliveryKind.NOTICE: "pending", DeliveryKind.RECORDING: "waiting"}
+    with deployment.database.write() as db:
+        db.execute(
+            insert(Call).values(
+                id="c" * 32, connection_id=connection_id, direction="incoming", started_at=now(), source="event",
+                state=CallState.ENDED, awaits_start=False, created_at=now(), updated_at=now(),
+            )
+        )  # fmt: skip
+        for kind, state in kinds.items():
+            db.execute(insert(Delivery).values(delivery_row("c" * 32, connection_id, kind, now(), state=state)))
+    deployment.connections.set("acme", {"crm": "onec"})
+    with deployment.database.read() as db:
+        left = {row.kind: row.state for row in db.execute(select(Delivery.kind, Delivery.state))}
+    assert left == {"finish": "pending", "notice": "expired", "recording": "expired"}
 
 
 def test_a_removed_connection_takes_all_along_and_leaves_the_others(deployment: Deployment) -> None:

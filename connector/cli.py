@@ -7,6 +7,8 @@ from typing import cast
 
 import click
 
+from crm_adapters.errors import Unfit
+
 COMMANDS = {
     "run": ("connector.commands.run:run", "Serve on this machine: web server and worker together."),
     "web": ("connector.commands.web:web", "The web server alone."),
@@ -36,7 +38,10 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, _, name = COMMANDS[cmd_name][0].partition(":")
-        return cast(click.Command, getattr(import_module(module), name))
+        try:
+            return cast(click.Command, getattr(import_module(module), name))
+        except Unfit as error:
+            raise click.ClickException(str(error)) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above
         with formatter.section("Commands"):

@@ -85,3 +85,7 @@ class NotWanted(AdapterError):
 
 class NotSupported(AdapterError):
     """The adapter does not declare this capability."""
+
+
+class Unfit(Exception):
+    """A package that names itself as a CRM can't be used; says which and why. No delivery meets it: nothing starts."""

@@ -4,13 +4,15 @@ point, https://packaging.python.org/en/latest/specifications/entry-points/.
 
 from __future__ import annotations
 
+import inspect
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 
 from crm_adapters import amocrm, bitrix24, journal, onec, webhook
 from crm_adapters.contract import CRMAdapter, Description
+from crm_adapters.errors import Unfit
 
 ENTRY_POINTS = "evrotel_connector.crm"
 """The group: `NAME = PACKAGE`, where PACKAGE has `DESCRIPTION` and the module `PACKAGE.adapter` its `Adapter`."""
@@ -29,12 +31,9 @@ _OURS = {
 }
 
 
-class Unfit(Exception):
-    """A package that names itself as a CRM can't be used; says which and why."""
-
-
 def _installed(points: Iterable[EntryPoint]) -> dict[str, tuple[str, Description]]:
-    """By slug the packages and descriptions of other packages. Raises Unfit: better no start than lost calls."""
+    """By slug the packages and descriptions of other packages, their adapters looked at too. Raises Unfit: better no
+    start than lost calls."""
     found: dict[str, tuple[str, Description]] = {}
     keys = {field.key for package in _OURS.values() for field in package.DESCRIPTION.fields}
     for point in points:
@@ -44,9 +43,20 @@ def _installed(points: Iterable[EntryPoint]) -> dict[str, tuple[str, Description
             raise Unfit(f"{point.value} can't be called {description.slug!r}")
         if clash:
             raise Unfit(f"{point.value} has settings that another CRM has: {', '.join(sorted(clash))}")
+        _fit_adapter(point.module, description)
         keys |= {field.key for field in description.fields}
         found[description.slug] = (point.module, description)
     return found
+
+
+def keep_apart(reserved: Collection[str]) -> None:
+    """Raises Unfit where a CRM's setting has a key of `reserved`, which the service has for something else."""
+    for slug, description in DESCRIPTIONS.items():
+        if clash := {field.key for field in description.fields} & set(reserved):
+            raise Unfit(
+                f"{_PACKAGES[slug]} has settings that the connector itself has: {', '.join(sorted(clash))}; their keys "
+                f"should begin with {slug}_"
+            )
 
 
 def _description(point: EntryPoint) -> Description:
@@ -59,8 +69,24 @@ def _description(point: EntryPoint) -> Description:
     return description
 
 
+def _fit_adapter(package: str, description: Description) -> type[CRMAdapter]:
+    """The package's adapter. Raises Unfit where it is none, such as by a method that is missing."""
+    name = f"{package}.adapter"
+    try:
+        adapter = import_module(name).Adapter
+    except Exception as error:
+        raise Unfit(f"{name}.Adapter can't be imported: {error!r}") from error
+    if not (isinstance(adapter, type) and issubclass(adapter, CRMAdapter)):
+        raise Unfit(f"{name}.Adapter is no subclass of CRMAdapter")
+    if inspect.isabstract(adapter):
+        raise Unfit(f"{name}.Adapter lacks {', '.join(sorted(adapter.__abstractmethods__))}")
+    if getattr(adapter, "description", None) is not description:
+        raise Unfit(f"{name}.Adapter has another description than {package}.DESCRIPTION")
+    return adapter
+
+
 _THEIRS = _installed(entry_points(group=ENTRY_POINTS))
-_PACKAGES: Mapping[str, str] = {slug: package.__name__ for slug, package in _OURS.items()} | {
+_PACKAGES: dict[str, str] = {slug: package.__name__ for slug, package in _OURS.items()} | {
     slug: module for slug, (module, _) in _THEIRS.items()
 }
 DESCRIPTIONS: dict[str, Description] = {slug: package.DESCRIPTION for slug, package in _OURS.items()} | {
@@ -69,6 +95,5 @@ DESCRIPTIONS: dict[str, Description] = {slug: package.DESCRIPTION for slug, pack
 
 
 def adapter_class(slug: str) -> type[CRMAdapter]:
-    """The adapter of a CRM; its module and client library are imported at the first use. Raises KeyError."""
-    loaded: type[CRMAdapter] = import_module(f"{_PACKAGES[slug]}.adapter").Adapter
-    return loaded
+    """The adapter of a CRM; of those here module and client library are imported at the first use. Raises KeyError."""
+    return _fit_adapter(_PACKAGES[slug], DESCRIPTIONS[slug])

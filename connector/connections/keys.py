@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import phonenumbers
 
 from connector.callback.fields import CALLBACK_FIELDS
 from connector.recordings.addresses import parse_hosts
-from crm_adapters.registry import DESCRIPTIONS
+from connector.settings import Settings
+from crm_adapters.registry import DESCRIPTIONS, keep_apart
 from crm_adapters.settings import Field, matching, user_by_extension, users_by_line, web_address
 
 _NO_PLACES = {"localtime", "posixrules", "factory"}
@@ -189,15 +191,14 @@ def fields_of(crm: str) -> tuple[Field, ...]:
     return (*EVROTEL_FIELDS, *RECORDING_FIELDS, *ours, *DESCRIPTIONS[crm].fields, *CALLBACK_FIELDS)
 
 
+_OURS = (*EVROTEL_FIELDS, *RECORDING_FIELDS, *CRM_FIELDS, *CALLBACK_FIELDS)
+
+# A deployment's own variables are among them: both are read from the environment, by the key in upper case.
+keep_apart({"crm", *(field.key for field in _OURS), *(variable.name for variable in dataclasses.fields(Settings))})
+
 ALL_FIELDS: dict[str, Field] = {
     field.key: field
-    for field in (
-        *EVROTEL_FIELDS,
-        *RECORDING_FIELDS,
-        *CRM_FIELDS,
-        *CALLBACK_FIELDS,
-        *(field for description in DESCRIPTIONS.values() for field in description.fields),
-    )
+    for field in (*_OURS, *(field for description in DESCRIPTIONS.values() for field in description.fields))
 }
 
 

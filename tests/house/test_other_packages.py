@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+import runpy
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
-from crm_adapters.registry import ENTRY_POINTS, Unfit, _installed
+from connector.cli import cli
+from crm_adapters.contract import CRMAdapter, Description, Priority, Save, Telling
+from crm_adapters.errors import Unfit
+from crm_adapters.registry import _PACKAGES, DESCRIPTIONS, ENTRY_POINTS, _installed
+from crm_adapters.settings import Field
 from tests.emulators.evrotel import Transmitter
 from tests.emulators.http import Loopback, Request, Response
 from tests.running import ROOT, TOKEN, Installation, wait_for
@@ -88,3 +95,86 @@ def test_the_example_is_installed_and_logs_a_call(
 def test_what_is_no_adapter_stops_the_start_with_its_name(name: str, value: str, why: str) -> None:
     with pytest.raises(Unfit, match=why):
         _installed([EntryPoint(name=name, value=value, group=ENTRY_POINTS)])
+
+
+POINT = EntryPoint(name="theirs", value="theirs", group=ENTRY_POINTS)
+THEIRS = Description(slug="theirs", title="Theirs")
+
+
+class Whole(CRMAdapter):
+    description = THEIRS
+
+    def tell(self, tellings: Sequence[Telling], *, save: Save, priority: Priority, seconds: float) -> None:
+        """Nobody."""
+
+
+class Another(Whole):
+    description = Description(slug="theirs", title="Another")
+
+
+class Half(CRMAdapter):
+    description = THEIRS
+
+
+@pytest.mark.parametrize(
+    ("adapter", "why"),
+    [
+        (None, "theirs.adapter.Adapter can't be imported"),
+        (object, "no subclass of CRMAdapter"),
+        (Half, "lacks tell"),
+        (Another, "another description than theirs.DESCRIPTION"),
+    ],
+)
+def test_an_adapter_that_could_not_be_used_stops_the_start(
+    monkeypatch: pytest.MonkeyPatch, adapter: type | None, why: str
+) -> None:
+    bring(monkeypatch, THEIRS, Whole)
+    assert _installed([POINT]) == {"theirs": ("theirs", THEIRS)}
+    bring(monkeypatch, THEIRS, adapter)
+    with pytest.raises(Unfit, match=why):
+        _installed([POINT])
+
+
+@pytest.mark.parametrize(
+    ("key", "why"),
+    [
+        ("onec_url", "another CRM has: onec_url"),
+        ("language", "the connector itself has: language; their keys should begin with theirs_"),
+        ("evrotel_token", "the connector itself has: evrotel_token"),
+        ("callback_origins", "the connector itself has: callback_origins"),
+        ("database_url", "the connector itself has: database_url"),
+        ("crm", "the connector itself has: crm"),
+    ],
+)
+def test_a_setting_of_somebody_else_stops_the_start(monkeypatch: pytest.MonkeyPatch, key: str, why: str) -> None:
+    description = Description(slug="theirs", title="Theirs", fields=(Field(key=key, label="Theirs"),))
+    bring(monkeypatch, description, type("Adapter", (Whole,), {"description": description}))
+    with pytest.raises(Unfit, match=why):
+        take_up(monkeypatch)
+
+
+def test_a_command_says_in_a_line_what_is_unfit(monkeypatch: pytest.MonkeyPatch) -> None:
+    def import_module(name: str) -> ModuleType:
+        raise Unfit(f"{name} is none")
+
+    monkeypatch.setattr("connector.cli.import_module", import_module)
+    done = CliRunner().invoke(cli, ["connection", "list"])
+    assert (done.exit_code, done.output) == (1, "Error: connector.commands.connections is none\n")
+
+
+def bring(monkeypatch: pytest.MonkeyPatch, description: Description, adapter: type | None) -> None:
+    """Has the package `theirs` be there, as if installed."""
+    package, module = ModuleType("theirs"), ModuleType("theirs.adapter")
+    vars(package)["DESCRIPTION"] = description
+    if adapter is not None:
+        vars(module)["Adapter"] = adapter
+    monkeypatch.setitem(sys.modules, "theirs", package)
+    monkeypatch.setitem(sys.modules, "theirs.adapter", module)
+
+
+def take_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a start does with it."""
+    for slug, (package, description) in _installed([POINT]).items():
+        monkeypatch.setitem(DESCRIPTIONS, slug, description)
+        monkeypatch.setitem(_PACKAGES, slug, package)
+    runpy.run_path(str(ROOT / "connector" / "connections" / "keys.py"))

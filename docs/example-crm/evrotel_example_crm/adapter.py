@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import requests
 
 from crm_adapters.contract import CRMAdapter, Exchange, Finding, Priority, Save, Telling
-from crm_adapters.errors import AdapterError, Limited, Refused, SignInRefused, Unreachable
+from crm_adapters.errors import AdapterError, Limited, Misconfigured, Refused, SignInRefused, Unreachable
 from crm_adapters.events import CallEnded
 from crm_adapters.findings import right, wrong
 from crm_adapters.http import BodyTooLarge, DeadlinePassed, guarded_session, mask, read_capped
@@ -86,5 +86,7 @@ def _raise_for(status: int, body: str) -> None:
         raise Limited("the CRM asks us to slow down")
     if status >= 500:
         raise Unreachable(f"the CRM answered {status}", maybe_done=True)
-    if status >= 300:
+    if status >= 400:
         raise Refused(f"the CRM answered {status}: {body[:200]}")
+    if status >= 300 or not body.startswith("{"):
+        raise Misconfigured("another answers instead of the CRM: is example_url right?")

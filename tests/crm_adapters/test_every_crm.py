@@ -1,77 +1,59 @@
-"""What every CRM has to keep, whoever wrote its adapter. None can opt out: the list is the registry."""
+"""What every CRM has to keep, whoever wrote its adapter: what it declares of itself, its settings, doors, logs and
+check. What it is told is next door. None can opt out: stages/__init__.py."""
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from connector.connections.keys import ALL_FIELDS, clean_values
-from crm_adapters.contract import Capability, CRMAdapter, FindingStatus, Priority, Telling
+from connector.connections.store import ConnectionStore
+from connector.log import NOISY
+from crm_adapters.contract import TOLD_TO, Capability, CRMAdapter, Description, FindingStatus, Telling
 from crm_adapters.door_answers import DoorRefused, DoorRequest
-from crm_adapters.errors import AccountTrouble, AdapterError, NotSupported, SignInRefused, TryAgain
-from crm_adapters.events import CallEnded, CallMissed, CallReturned, CallStarted, Direction, Disposition
-from crm_adapters.registry import DESCRIPTIONS, adapter_class
-from tests.crm_adapters.fakes import Saving, make_account
-from tests.crm_adapters.stages import STAGES, Stage
+from crm_adapters.errors import AdapterError, NotSupported
+from crm_adapters.registry import adapter_class
+from crm_adapters.settings import Field
+from tests.conftest import MakeDeployment
+from tests.crm_adapters.fakes import make_account
+from tests.crm_adapters.samples import EVENTS, NUMBER
+from tests.crm_adapters.stages import EVERY, STAGES, TALKING
+from tests.crm_adapters.stages.stage import Stage, Trouble
+from tests.crm_adapters.telling import telling_of, told
 
-NUMBER = "+380671234567"
 BY_METHOD: dict[Capability, str] = {Capability.USERS: "users", Capability.TEST_EVENT: "test_event"}
 """Capabilities that are a method of their own; the others are events that `tell` gets."""
-
-
-@pytest.fixture(params=sorted(DESCRIPTIONS))
-def slug(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+UNFIT = ("\x00", "no such value!", "9" * 100_000)
+"""Values of which each check refuses some."""
 
 
 @pytest.fixture
-def stage(slug: str) -> Iterator[Stage]:
-    with STAGES[slug]() as stage:
-        yield stage
+def database_url(tmp_path: Path) -> str:
+    """Settings are kept the same way by both engines (tests/connector/connections)."""
+    return f"sqlite:///{tmp_path}/connector.db"
 
 
-def facts(stage: Stage, **changes: Any) -> dict[str, Any]:
-    return {
-        "call_id": "0198f6d2c5e07a51a8d9a6e0b7f1c2d3",
-        "crm_call_id": None,
-        "direction": Direction.INCOMING,
-        "client_number": NUMBER,
-        "line": "+380441112233",
-        "extension": "101",
-        "user_id": stage.user_id,
-        "fallback_user_id": stage.user_id,
-        "started_at": datetime.now(UTC) - timedelta(seconds=60),
-        "create_customer": True,
-        **changes,
-    }
-
-
-def ended(stage: Stage, **changes: Any) -> Telling:
-    """The end of an answered call."""
-    more: dict[str, Any] = {"ended_at": datetime.now(UTC), "disposition": Disposition.ANSWERED, "billsec": 30}
-    return Telling(event=CallEnded(**facts(stage, **changes), **more))
-
-
-def told(adapter: CRMAdapter, *tellings: Telling) -> list[AdapterError | None]:
-    adapter.tell(tellings, save=Saving(), priority=Priority.BACKGROUND, seconds=10.0)
-    return [telling.error for telling in tellings]
-
-
-def test_each_crm_has_a_stage() -> None:
-    assert set(STAGES) == set(DESCRIPTIONS)
+def test_each_crm_has_a_stage_and_only_what_declares_nothing_has_nobody_on_it() -> None:
+    assert set(STAGES) == set(EVERY)
+    for slug in set(EVERY) - set(TALKING):
+        assert EVERY[slug] == Description(slug=slug, title=EVERY[slug].title)
 
 
 def test_what_is_declared_is_there_and_the_rest_fails_loudly(slug: str) -> None:
-    description, made = DESCRIPTIONS[slug], adapter_class(slug)
+    description, made = EVERY[slug], adapter_class(slug)
     for capability, name in BY_METHOD.items():
         has = getattr(made, name) is not getattr(CRMAdapter, name)
         assert has == (capability in description.capabilities), capability
     assert (made.open_door is not CRMAdapter.open_door) == bool(description.doors)
+    assert (made.trusts is not CRMAdapter.trusts) == any(door.for_scripts for door in description.doors.values())
     assert (made.consent_url is not CRMAdapter.consent_url) == bool(description.consent_sites)
     assert (made.widget is not CRMAdapter.widget) == bool(description.widget)
     assert (made.sign_in is not CRMAdapter.sign_in) == description.signs_in_by_settings
@@ -89,7 +71,7 @@ def test_what_is_declared_is_there_and_the_rest_fails_loudly(slug: str) -> None:
 def test_no_door_opens_to_a_stranger(stage: Stage, slug: str) -> None:
     adapter = stage.adapter()
     before = stage.writes()
-    for name, door in DESCRIPTIONS[slug].doors.items():
+    for name, door in EVERY[slug].doors.items():
         assert door.lock
         for method in door.methods:
             form = {"cmd": "makeCall", "phone": NUMBER, "user": "101"}
@@ -101,87 +83,99 @@ def test_no_door_opens_to_a_stranger(stage: Stage, slug: str) -> None:
     assert stage.writes() == before
 
 
-def test_settings_are_kept_as_they_are_given(slug: str) -> None:
-    for field in DESCRIPTIONS[slug].fields:
+def test_settings_are_named_for_the_crm_and_its_secrets_as_such(slug: str) -> None:
+    for field in EVERY[slug].fields:
         assert ALL_FIELDS[field.key] is field
+        assert re.fullmatch(rf"{slug.replace('-', '_')}_[a-z0-9_]+", field.key)
+        assert field.label
+        is_named_so = re.search(r"secret|password|token|key$", field.key)
+        assert field.secret or not is_named_so, field.key
+        assert field.outside or not field.key.endswith("url"), field.key
         assert field.clean("") == ""
         assert field.clean(field.default) == field.default
         assert not field.choices or field.default in field.choices
-        for value in filter(None, (field.default, field.make() if field.make else "")):
-            cleaned = clean_values({field.key: value})
-            assert clean_values(cleaned) == cleaned
-        assert re.fullmatch(rf"{slug}_[a-z0-9_]+", field.key)
-        is_named_so = re.search(r"secret|password|token|key$", field.key)
-        assert field.secret or not is_named_so, field.key
 
 
-def test_an_event_that_comes_twice_is_one_call(stage: Stage) -> None:
-    adapter = stage.adapter()
-    telling = ended(stage)
-    assert told(adapter, telling) == [None]
-    again = ended(stage, crm_call_id=telling.crm_call_id)
-    again.progress.update(telling.progress)
-    told(adapter, again)
-    assert stage.logged() == 1
+def test_settings_are_kept_as_they_are_given(slug: str, make_deployment: MakeDeployment) -> None:
+    """By the connection's own store and another process: what is secret sealed, what is wrong not at all."""
+    given = {field.key: sample_of(field, slug) for field in EVERY[slug].fields}
+    cleaned = clean_values(given)
+    assert clean_values(cleaned) == cleaned
+    assert all(cleaned.values())
+    deployment = make_deployment()
+    deployment.connections.add("acme", slug, given)
+    kept = make_deployment().connections.get("acme")
+    assert {key: kept.values[key] for key in given} == {key: kept.get(key) for key in given} == cleaned
+    with deployment.database.read() as db:
+        row = str(tuple(db.execute(text("SELECT * FROM connections")).one()))
+    for field in EVERY[slug].fields:
+        assert (cleaned[field.key] in row) is not field.secret, field.key
+        if field.choices or field.check is not str.strip:
+            assert any(is_refused(deployment.connections, field, value) for value in UNFIT), field.key
+        if field.outside:
+            strict = make_deployment(allow_local_addresses=False).connections
+            assert is_refused(strict, field, "http://127.0.0.1:1/hook")
 
 
-def test_a_whole_call_is_taken_event_by_event(stage: Stage) -> None:
-    adapter = stage.adapter()
-    start = Telling(event=CallStarted(**facts(stage)))
-    assert told(adapter, start) == [None]
-    end = ended(stage, crm_call_id=start.crm_call_id)
-    end.notes.update(start.notes)
-    assert told(adapter, end) == [None]
-    if Capability.TASK in adapter.description.capabilities:
-        texts: dict[str, Any] = {
-            "notice": "n",
-            "title": "t",
-            "text": "t",
-            "deadline": datetime.now(UTC) + timedelta(minutes=15),
-        }
-        missed = Telling(event=CallMissed(**facts(stage, call_id="0198f6d2c5e07a51a8d9a6e0b7f1c2d4"), **texts))
-        assert told(adapter, missed) == [None]
-        task_id = missed.progress.get("task_id")
-        returned = CallReturned(call_id=missed.event.call_id, crm_call_id=None, task_id=task_id, result="r")
-        assert told(adapter, Telling(event=returned)) == [None]
-    assert stage.logged() == 1
+def sample_of(field: Field, slug: str) -> str:
+    """A valid value: the stage has one where the field itself has none."""
+    return STAGES[slug].samples.get(field.key) or field.default or (field.make() if field.make else "")
 
 
-def test_trouble_is_told_apart(stage: Stage, slug: str) -> None:
-    """The account is away: nothing of the telling's own. A person has to act: said so. Neither raises."""
-    if slug == "journal":
-        pytest.skip("there is nobody who could refuse")
-    adapter = stage.adapter()
-    stage.crm.go_down()
-    [away] = told(adapter, ended(stage))
-    assert isinstance(away, AccountTrouble)
-    stage.crm.come_up()
-    stage.revoke()
-    [refused] = told(adapter, ended(stage))
-    assert isinstance(refused, SignInRefused)
-    assert len(str(refused)) > 20  # it says what to do
-    assert stage.logged() == 0
+def is_refused(store: ConnectionStore, field: Field, value: str) -> bool:
+    """Whether it is, with a text that names the field, and changes nothing."""
+    before = store.get("acme").values
+    try:
+        store.set("acme", {field.key: value})
+    except ValueError as error:
+        return str(error).startswith(f"{field.key} should be ") and store.get("acme").values == before
+    return False
 
 
 def test_no_secret_and_no_whole_number_is_logged_and_no_secret_kept(
-    stage: Stage, caplog: pytest.LogCaptureFixture
+    stage: Stage, slug: str, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """Of all loggers, whatever their names, but for those that are silenced in service too."""
     caplog.set_level(logging.DEBUG)
+    for name in NOISY:
+        caplog.set_level(logging.WARNING, logger=name)
     adapter = stage.adapter()
-    secrets = stage.secrets()
-    start, end = Telling(event=CallStarted(**facts(stage))), ended(stage)
-    told(adapter, start)
-    told(adapter, end)
-    adapter.check()
-    stage.revoke()
-    refused = ended(stage, call_id="0198f6d2c5e07a51a8d9a6e0b7f1c2d5")
-    told(adapter, refused)
-    kept = "\n".join(f"{each.request}\n{each.answer}" for one in (start, end, refused) for each in one.exchanges)
-    ours = [record.getMessage() for record in caplog.records if record.name.startswith(("crm_adapters", "connector"))]
-    for secret in secrets:
-        assert secret not in kept
+    secrets = secrets_of(adapter, stage)
+    said = go_through(adapter, stage)
+    if slug in TALKING:
+        for trouble in (Trouble.REVOKED, Trouble.NO_ANSWER):
+            stage.trouble(trouble)
+            said += go_through(adapter, stage)
+    # The secret settings that the stage's connection does without: with them it may not get in at all.
+    given = {field.key: sample_of(field, slug) for field in EVERY[slug].fields if field.secret}
+    settings = {**given, **adapter.account.settings}
+    said += go_through(type(adapter)(replace(adapter.account, settings=settings)), stage)
+    logged = re.sub(r"[ ()-]", "", caplog.text)
+    for secret in {*secrets, *given.values()}:
         assert secret not in caplog.text
-    assert not [line for line in ours if NUMBER[1:] in line or NUMBER[3:] in line]
+        assert secret not in "\n".join(said)
+    assert NUMBER[4:] not in logged
+
+
+def secrets_of(adapter: CRMAdapter, stage: Stage) -> set[str]:
+    """What the connection has that nobody may see: at least one thing, where a setting is secret."""
+    settings, tokens = adapter.account.settings, adapter.account.tokens.current()
+    fields = [field.key for field in adapter.description.fields if field.secret]
+    secrets = {settings[key] for key in fields if settings.get(key)}
+    assert bool(secrets) == bool(fields)
+    return secrets | set(stage.secrets()) | ({tokens.access, tokens.refresh} if tokens else set())
+
+
+def go_through(adapter: CRMAdapter, stage: Stage) -> list[str]:
+    """Has the adapter do all that it can; what is kept and shown of that."""
+    declared = [kind for kind in EVENTS if TOLD_TO[kind] & adapter.description.capabilities]
+    tellings: list[Telling] = []
+    for kind in declared:
+        tellings.append(telling_of(stage, kind, *tellings[:1]))
+        told(adapter, tellings[-1])
+    findings = [f"{each.text} {each.fix}" for each in (finding.worded() for finding in adapter.check())]
+    exchanges = [f"{each.request}\n{each.answer}" for telling in tellings for each in telling.exchanges]
+    return [*findings, *exchanges, *(str(telling.error) for telling in tellings)]
 
 
 def test_check_changes_nothing_and_says_something(stage: Stage) -> None:
@@ -195,16 +189,3 @@ def test_check_changes_nothing_and_says_something(stage: Stage) -> None:
         assert shown.text
         assert "%(" not in shown.text + shown.fix
         assert finding.status == FindingStatus.OK or finding.fix
-
-
-def test_an_error_of_the_telling_alone_is_none_of_the_account(stage: Stage, slug: str) -> None:
-    """What the CRM will not take as it is fails by itself: others of the same go are told."""
-    if slug != "onec":
-        pytest.skip("each CRM's own tests have its refusals")
-    adapter = stage.adapter()
-    bad = ended(stage, call_id="0198f6d2c5e07a51a8d9a6e0b7f1c2d6", client_number="9" * 300)
-    good = ended(stage)
-    errors = told(adapter, bad, good)
-    assert isinstance(errors[0], AdapterError)
-    assert not isinstance(errors[0], AccountTrouble | TryAgain)
-    assert errors[1] is None

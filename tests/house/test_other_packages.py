@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import runpy
 import shutil
 import subprocess
@@ -11,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -22,10 +20,8 @@ from crm_adapters.errors import Unfit
 from crm_adapters.registry import _PACKAGES, DESCRIPTIONS, ENTRY_POINTS, _installed
 from crm_adapters.settings import Field
 from tests.emulators.evrotel import Transmitter
-from tests.emulators.http import Loopback, Request, Response
+from tests.emulators.example import KEY, ExampleCRM
 from tests.running import ROOT, TOKEN, Installation, wait_for
-
-KEY = "example-key-1234"
 
 
 @pytest.fixture
@@ -39,31 +35,13 @@ def installed(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def calls() -> dict[str, Any]:
-    return {}
-
-
-@pytest.fixture
-def crm(calls: dict[str, Any]) -> Iterator[Loopback]:
-    """The example's CRM: keeps calls by their ID."""
-
-    def answer(request: Request) -> Response:
-        if str(request.headers.get("Authorization", "")) != f"Bearer {KEY}":
-            return Response(b"", 401)
-        if request.verb == "PUT":
-            calls[request.path] = json.loads(request.body)
-        return Response(b"{}")
-
-    server = Loopback(answer)
-    server.listen()
-    yield server
-    server.close()
+def crm() -> Iterator[ExampleCRM]:
+    with ExampleCRM() as crm:
+        yield crm
 
 
 @pytest.mark.processes
-def test_the_example_is_installed_and_logs_a_call(
-    tmp_path: Path, installed: Path, crm: Loopback, calls: dict[str, Any]
-) -> None:
+def test_the_example_is_installed_and_logs_a_call(tmp_path: Path, installed: Path, crm: ExampleCRM) -> None:
     there = Installation(tmp_path, f"sqlite:///{tmp_path}/connector.db", PYTHONPATH=f"{ROOT}:{installed}")
     settings = {"evrotel_token": TOKEN, "example_url": crm.url, "example_key": KEY}
     pairs = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
@@ -76,11 +54,11 @@ def test_the_example_is_installed_and_logs_a_call(
         evrotel = Transmitter(f"{there.url}/evrotel/acme/events", TOKEN)
         callid = evrotel.start("0671234567", "101").callid
         evrotel.end(callid, disposition="ANSWERED", billsec="7")
-        wait_for(lambda: calls)
+        wait_for(lambda: crm.calls)
     finally:
         there.close()
-    assert calls[f"/calls/{callid}"]["phone"] == "+380671234567"
-    assert calls[f"/calls/{callid}"]["seconds"] == 7
+    assert crm.calls[f"/calls/{callid}"]["phone"] == "+380671234567"
+    assert crm.calls[f"/calls/{callid}"]["seconds"] == 7
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,10 @@ class Faults:
         """A proxy's HTML page instead of an answer, without the effect."""
         return self._add(Fault("html_502", method, times))
 
+    def page(self, method: str | None = None, times: int | None = None) -> Fault:
+        """A page with the status of a success instead of an answer, without the effect."""
+        return self._add(Fault("page", method, times))
+
     def slow(
         self, seconds: float, *, effect: bool = True, method: str | None = None, times: int | None = None
     ) -> Fault:
@@ -102,12 +106,14 @@ class Faults:
 
     def around(self, methods: Iterable[str], answer: Answer) -> Response:
         """Answers a request that is about these methods, or lets the trouble happen."""
-        fault = self._take(["html_502", "slow", "reset", "silence"], methods)
+        fault = self._take(["html_502", "page", "slow", "reset", "silence"], methods)
         if fault is None:
             return answer()
         response = answer() if fault.effect else Response(BAD_GATEWAY, 502, "text/html")
         if fault.kind == "html_502":
             return response
+        if fault.kind == "page":
+            return Response(BAD_GATEWAY, 200, "text/html")
         if fault.kind == "slow":
             fault.cleared.wait(fault.seconds)
             return response if fault.effect else Response(GATEWAY_TIMEOUT, 504, "text/html")

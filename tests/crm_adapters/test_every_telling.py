@@ -1,0 +1,191 @@
+"""What every CRM has to keep of what it is told, whoever wrote its adapter. None can opt out: stages/__init__.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import get_args
+
+import pytest
+
+from crm_adapters.contract import CARD, TASK_ID, TOLD_TO, Capability, CRMAdapter, FindingStatus, Priority, Telling
+from crm_adapters.errors import (
+    AccountTrouble,
+    AdapterError,
+    NotSupported,
+    NotWanted,
+    SignInRefused,
+    TryAgain,
+    Unreachable,
+)
+from crm_adapters.events import (
+    Announced,
+    CallEnded,
+    CallMissed,
+    CallReturned,
+    CallStarted,
+    EmployeeNotice,
+    Event,
+    RecordingReady,
+    WorkflowAnswer,
+)
+from tests.crm_adapters.samples import EVENTS
+from tests.crm_adapters.stages import EVERY, TALKING
+from tests.crm_adapters.stages.stage import Stage, Trouble
+from tests.crm_adapters.telling import Kept, telling_of, told
+
+OTHER_ID = "0198f6d2c5e07a51a8d9a6e0b7f1c2d4"
+MEANS: Mapping[Trouble, type[AdapterError] | tuple[type[AdapterError], ...]] = {
+    Trouble.AWAY: Unreachable,
+    Trouble.FAILING: Unreachable,
+    Trouble.BUSY: AccountTrouble,
+    Trouble.NO_ANSWER: (AccountTrouble, TryAgain),
+    Trouble.REVOKED: SignInRefused,
+}
+
+
+def declared(slug: str) -> list[type[Event]]:
+    """The events that the CRM is told of."""
+    return [kind for kind in EVENTS if TOLD_TO[kind] & EVERY[slug].capabilities]
+
+
+def once(stage: Stage, adapter: CRMAdapter, telling: Telling) -> Telling:
+    """Tells it, and sees it in the CRM. Tells it again: after the death of a process that had not come to write down
+    more than it saved, and after it had written down all. It is still there once."""
+    event, kind = telling.event, type(telling.event)
+    before, writes, kept = stage.found(kind), stage.writes(), Kept(telling)
+    assert told(adapter, telling, save=kept.save) == [None]
+    is_shown_here = kind is CallStarted and CARD in telling.notes
+    assert stage.writes() > writes or is_shown_here
+    made = stage.found(kind) - before
+    assert made == 1 or (made == 0 and is_shown_here)
+    for again in (kept.again(event), Kept(telling).again(event)):
+        [error] = told(adapter, again)
+        assert error is None or isinstance(error, TryAgain)
+        assert stage.found(kind) == before + made
+    return telling
+
+
+def _call_id(stage: Stage, adapter: CRMAdapter) -> None:
+    start = once(stage, adapter, telling_of(stage, CallStarted))
+    assert start.crm_call_id
+
+
+def _card(stage: Stage, adapter: CRMAdapter) -> None:
+    before = stage.cards()
+    start = telling_of(stage, CallStarted)
+    assert told(adapter, start) == [None]
+    assert stage.cards() == before + 1 or start.notes.get(CARD)
+    once(stage, adapter, telling_of(stage, CallStarted, call_id=OTHER_ID))
+
+
+def _finish(stage: Stage, adapter: CRMAdapter) -> None:
+    """Of a call whose start was never told, and of one whose start was, where starts are."""
+    once(stage, adapter, telling_of(stage, CallEnded))
+    if CallStarted in declared(stage.slug):
+        start = telling_of(stage, CallStarted, call_id=OTHER_ID)
+        assert told(adapter, start, telling_of(stage, CallEnded, start)) == [None, None]
+
+
+def _recording(stage: Stage, adapter: CRMAdapter) -> None:
+    end = telling_of(stage, CallEnded)
+    assert told(adapter, end) == [None]
+    once(stage, adapter, telling_of(stage, RecordingReady, end))
+
+
+def _task(stage: Stage, adapter: CRMAdapter) -> None:
+    missed = once(stage, adapter, telling_of(stage, CallMissed))
+    once(stage, adapter, telling_of(stage, CallReturned, missed, task_id=missed.progress.get(TASK_ID)))
+
+
+def _every_event(stage: Stage, adapter: CRMAdapter) -> None:
+    """Calls from withheld numbers too, and a start after the end of its call."""
+    for kind in (CallEnded, CallStarted, CallMissed):
+        if kind in declared(stage.slug):
+            once(stage, adapter, telling_of(stage, kind, client_number=""))
+
+
+def _users(stage: Stage, adapter: CRMAdapter) -> None:
+    assert stage.user_id in [user.id for user in adapter.users()]
+
+
+def _test_event(stage: Stage, adapter: CRMAdapter) -> None:
+    before = stage.writes()
+    assert adapter.test_event().status is FindingStatus.OK
+    assert stage.writes() == before
+
+
+def _of(kind: type[Event]) -> Callable[[Stage, CRMAdapter], object]:
+    return lambda stage, adapter: once(stage, adapter, telling_of(stage, kind))
+
+
+PROOFS: Mapping[Capability, Callable[[Stage, CRMAdapter], object]] = {
+    Capability.CALL_ID: _call_id,
+    Capability.CARD: _card,
+    Capability.FINISH: _finish,
+    Capability.RECORDING: _recording,
+    Capability.USERS: _users,
+    Capability.TASK: _task,
+    Capability.NOTICE: _of(EmployeeNotice),
+    Capability.WORKFLOW: _of(WorkflowAnswer),
+    Capability.EVERY_EVENT: _every_event,
+    Capability.TEST_EVENT: _test_event,
+    Capability.ANNOUNCEMENTS: _of(Announced),
+}
+
+
+def test_each_capability_is_proved_and_each_event_has_one() -> None:
+    assert set(PROOFS) == set(Capability)
+    assert set(EVENTS) == set(TOLD_TO) == set(get_args(Event))
+
+
+@pytest.mark.parametrize(
+    ("slug", "capability"),
+    [(slug, each) for slug, description in EVERY.items() for each in sorted(description.capabilities)],
+    indirect=["slug"],
+)
+def test_what_is_declared_is_done_once_however_often_it_is_told(stage: Stage, capability: Capability) -> None:
+    PROOFS[capability](stage, stage.adapter())
+
+
+@pytest.mark.parametrize("priority", Priority)
+def test_what_is_not_declared_is_told_back_and_holds_up_nothing(stage: Stage, slug: str, priority: Priority) -> None:
+    adapter, known = stage.adapter(), declared(slug)
+    unknown = [telling_of(stage, kind) for kind in EVENTS if kind not in known]
+    before = stage.writes()
+    # What declares nothing is the journal's like: all that it is told may stay there.
+    loud = NotSupported if known else (NotSupported, NotWanted)
+    errors = told(adapter, *unknown, priority=priority)
+    assert all(isinstance(error, loud) for error in errors), errors
+    assert stage.writes() == before
+    if known:
+        both = [telling_of(stage, unknown[0].event.__class__), telling_of(stage, known[0])] if unknown else []
+        assert [error is None for error in told(adapter, *both, priority=priority)] == [False, True][: len(both)]
+
+
+@pytest.mark.parametrize("slug", TALKING, indirect=True)
+@pytest.mark.parametrize("trouble", Trouble)
+def test_trouble_of_the_account_is_told_apart(stage: Stage, slug: str, trouble: Trouble) -> None:
+    """Nothing of it is the telling's own, and nothing is taken for told. Where a person has to act it says how."""
+    adapter, kind = stage.adapter(), max(declared(slug), key=lambda each: each is CallEnded)
+    stage.trouble(trouble)
+    [error] = told(adapter, telling_of(stage, kind))
+    assert isinstance(error, MEANS[trouble])
+    assert trouble is not Trouble.REVOKED or len(str(error)) > 20
+    assert stage.found(kind) == 0
+    if trouble is Trouble.BUSY:
+        return  # what follows may wait for its turn
+    assert any(finding.status is not FindingStatus.OK for finding in adapter.check())
+    if Capability.USERS in adapter.description.capabilities:
+        with pytest.raises(MEANS[trouble]):
+            adapter.users()
+
+
+@pytest.mark.parametrize("slug", TALKING, indirect=True)
+def test_an_error_of_the_telling_alone_is_none_of_the_account(stage: Stage, slug: str) -> None:
+    """What the CRM will not take as it is fails by itself: others of the same go are told."""
+    kind = max(declared(slug), key=lambda each: each is CallEnded)
+    adapter, changes = stage.adapter(), stage.refuse_one()
+    errors = told(adapter, telling_of(stage, kind, **{"call_id": OTHER_ID, **changes}), telling_of(stage, kind))
+    [refused] = [error for error in errors if error is not None]
+    assert not isinstance(refused, AccountTrouble | SignInRefused | NotSupported)
+    assert stage.found(kind) == 1

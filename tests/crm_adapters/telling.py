@@ -16,16 +16,25 @@ from tests.crm_adapters.stages.stage import Stage
 SECONDS = 10.0
 
 
-class Kept:
-    """What the database has of a telling: how it began, then what `save` was given last."""
+class Died(Exception):
+    """The process ends here."""
 
-    def __init__(self, telling: Telling) -> None:
+
+class Kept:
+    """What the database has of a telling: how it began, then what `save` was given last. With the save number `dies_at`
+    (from 1) the process ends."""
+
+    def __init__(self, telling: Telling, *, dies_at: int = 0) -> None:
         self._keep(telling)
+        self._left = dies_at
 
     def save(self, tellings: Sequence[Telling]) -> None:
         """The adapter's `save`."""
         [telling] = tellings
         self._keep(telling)
+        self._left -= 1
+        if self._left == 0:
+            raise Died
 
     def _keep(self, telling: Telling) -> None:
         self._progress, self._notes = copy.deepcopy((telling.progress, telling.notes))

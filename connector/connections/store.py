@@ -152,9 +152,12 @@ class ConnectionStore:
             if crm != connection.crm:  # another CRM's sign-in, users and installations are nothing to this one
                 for model in (CRMAccount, Extension, InstallOffer):
                     db.execute(delete(model).where(model.connection_id == connection.id))
-                leave_untold(db, connection.id, DESCRIPTIONS[crm].capabilities, now())
             signs_in = {field.key for field in DESCRIPTIONS[crm].fields if field.key in cleaned}
             mended = any(values.get(key) != connection.values.get(key) for key in signs_in)
+        if crm != connection.crm:
+            # By itself: what ends a call has its deliveries first and then waits for the connection's row.
+            with self._database.write() as db:
+                leave_untold(db, connection.id, DESCRIPTIONS[crm].capabilities, now())
         if mended and (connection.paused_by == "connector" or connection.trouble):  # perhaps it was just that
             self.resume(connection.id, unless_by="admin")
         self._kept.pop(name, None)

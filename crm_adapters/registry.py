@@ -38,13 +38,16 @@ def _installed(points: Iterable[EntryPoint]) -> dict[str, tuple[str, Description
     keys = {field.key for package in _OURS.values() for field in package.DESCRIPTION.fields}
     for point in points:
         description = _description(point)
-        clash = {field.key for field in description.fields} & keys
+        given = [field.key for field in description.fields]
+        clash = set(given) & keys
         if description.slug in {*_OURS, *found, *TAKEN} or not re.fullmatch(r"[a-z0-9-]{1,40}", description.slug):
             raise Unfit(f"{point.value} can't be called {description.slug!r}")
         if clash:
             raise Unfit(f"{point.value} has settings that another CRM has: {', '.join(sorted(clash))}")
+        if odd := [key for key in given if given.count(key) > 1 or not re.fullmatch(r"[a-z][a-z0-9_]*", key)]:
+            raise Unfit(f"{point.value} has settings that stand twice or are not of a-z, 0-9 and _: {', '.join(odd)}")
         _fit_adapter(point.module, description)
-        keys |= {field.key for field in description.fields}
+        keys |= set(given)
         found[description.slug] = (point.module, description)
     return found
 

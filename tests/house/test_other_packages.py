@@ -122,9 +122,12 @@ def test_an_adapter_that_could_not_be_used_stops_the_start(
         ("callback_origins", "the connector itself has: callback_origins"),
         ("database_url", "the connector itself has: database_url"),
         ("crm", "the connector itself has: crm"),
+        ("theirs-url", "not of a-z, 0-9 and _: theirs-url"),
     ],
 )
-def test_a_setting_of_somebody_else_stops_the_start(monkeypatch: pytest.MonkeyPatch, key: str, why: str) -> None:
+def test_a_setting_that_is_somebody_elses_or_could_not_be_given_stops_the_start(
+    monkeypatch: pytest.MonkeyPatch, key: str, why: str
+) -> None:
     description = Description(slug="theirs", title="Theirs", fields=(Field(key=key, label="Theirs"),))
     bring(monkeypatch, description, type("Adapter", (Whole,), {"description": description}))
     with pytest.raises(Unfit, match=why):

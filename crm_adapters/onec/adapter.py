@@ -13,7 +13,6 @@ from crm_adapters.errors import (
     AdapterError,
     Misconfigured,
     NotSent,
-    NotSupported,
     NotWanted,
     SignInRefused,
     TryAgain,
@@ -74,8 +73,6 @@ class Adapter(CRMAdapter):
             case RecordingReady() as event:
                 with Base(self.account, seconds) as base, base.listening(telling):
                     add_recording(base, self._profile(base), telling, event)
-            case event:
-                raise NotSupported(f"1C is not told of {type(event).__name__}")
 
     def _show_name(self, telling: Telling, event: CallStarted, seconds: float) -> None:
         """1C shows no card by itself: the live board gets the caller's name."""
@@ -95,8 +92,6 @@ class Adapter(CRMAdapter):
                     _tell_end(service, event, telling, save)
             case RecordingReady() as event:
                 _tell_recording(service, event, telling)
-            case event:
-                raise NotSupported(f"1C is not told of {type(event).__name__}")
 
     def _profile(self, base: Base) -> Profile:
         """The profile that is set, else the one by what the base publishes. Raises AdapterError."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import get_args
 
 import pytest
@@ -23,6 +24,7 @@ from crm_adapters.events import (
     CallMissed,
     CallReturned,
     CallStarted,
+    Direction,
     EmployeeNotice,
     Event,
     RecordingReady,
@@ -71,12 +73,12 @@ def _call_id(stage: Stage, adapter: CRMAdapter) -> None:
     assert start.crm_call_id
 
 
-def _card(stage: Stage, adapter: CRMAdapter) -> None:
+def _card(stage: Stage, adapter: CRMAdapter, direction: Direction = Direction.INCOMING) -> None:
     before = stage.cards()
-    start = telling_of(stage, CallStarted)
+    start = telling_of(stage, CallStarted, direction=direction)
     assert told(adapter, start) == [None]
     assert stage.cards() == before + 1 or start.notes.get(CARD)
-    once(stage, adapter, telling_of(stage, CallStarted, call_id=OTHER_ID))
+    once(stage, adapter, telling_of(stage, CallStarted, direction=direction, call_id=OTHER_ID))
 
 
 def _finish(stage: Stage, adapter: CRMAdapter) -> None:
@@ -90,7 +92,7 @@ def _finish(stage: Stage, adapter: CRMAdapter) -> None:
 def _recording(stage: Stage, adapter: CRMAdapter) -> None:
     end = telling_of(stage, CallEnded)
     assert told(adapter, end) == [None]
-    once(stage, adapter, telling_of(stage, RecordingReady, end))
+    once(stage, adapter, telling_of(stage, RecordingReady, end, url=stage.recording_url))
 
 
 def _task(stage: Stage, adapter: CRMAdapter) -> None:
@@ -99,10 +101,18 @@ def _task(stage: Stage, adapter: CRMAdapter) -> None:
 
 
 def _every_event(stage: Stage, adapter: CRMAdapter) -> None:
-    """Calls from withheld numbers too, and a start after the end of its call."""
+    """A start after the end of its call."""
     for kind in (CallEnded, CallStarted, CallMissed):
         if kind in declared(stage.slug):
+            once(stage, adapter, telling_of(stage, kind))
+
+
+def _withheld(stage: Stage, adapter: CRMAdapter) -> None:
+    for kind in (CallEnded, CallMissed):
+        if kind in declared(stage.slug):
             once(stage, adapter, telling_of(stage, kind, client_number=""))
+    if CallStarted in declared(stage.slug):
+        assert told(adapter, telling_of(stage, CallStarted, client_number="", call_id=OTHER_ID)) == [None]
 
 
 def _users(stage: Stage, adapter: CRMAdapter) -> None:
@@ -122,6 +132,7 @@ def _of(kind: type[Event]) -> Callable[[Stage, CRMAdapter], object]:
 PROOFS: Mapping[Capability, Callable[[Stage, CRMAdapter], object]] = {
     Capability.CALL_ID: _call_id,
     Capability.CARD: _card,
+    Capability.OUTGOING_CARD: partial(_card, direction=Direction.OUTGOING),
     Capability.FINISH: _finish,
     Capability.RECORDING: _recording,
     Capability.USERS: _users,
@@ -129,6 +140,7 @@ PROOFS: Mapping[Capability, Callable[[Stage, CRMAdapter], object]] = {
     Capability.NOTICE: _of(EmployeeNotice),
     Capability.WORKFLOW: _of(WorkflowAnswer),
     Capability.EVERY_EVENT: _every_event,
+    Capability.WITHHELD: _withheld,
     Capability.TEST_EVENT: _test_event,
     Capability.ANNOUNCEMENTS: _of(Announced),
 }

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from crm_adapters.contract import CRMAdapter
-from crm_adapters.events import CallEnded, Event
+from crm_adapters.events import CallEnded, Event, RecordingReady
 from crm_adapters.registry import adapter_class
 from tests.crm_adapters.fakes import make_account
 from tests.crm_adapters.samples import NUMBER
@@ -21,6 +21,7 @@ GUID = "6f0d3c1e-1111-4222-8333-444455556666"
 class OnOneC(Stage):
     slug = "onec"
     user_id = GUID
+    recording_url = "https://connector.example/recordings/1.wav"
     samples: ClassVar = {
         "onec_url": "https://1c.example.com/base/odata/standard.odata",
         "onec_user": "odata",
@@ -41,7 +42,10 @@ class OnOneC(Stage):
         return adapter_class(self.slug)(make_account(settings | {"extensions": f"101={GUID}"}))
 
     def found(self, kind: type[Event]) -> int:
-        return len(self.crm.documents("Document_ТелефонныйЗвонок")) if kind is CallEnded else 0
+        documents = self.crm.documents("Document_ТелефонныйЗвонок")
+        if kind is RecordingReady:
+            return sum(self.recording_url in each["Описание"] for each in documents)
+        return len(documents) if kind is CallEnded else 0
 
     def writes(self) -> int:
         return len(self.crm.writes())

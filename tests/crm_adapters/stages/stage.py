@@ -31,6 +31,8 @@ class Stage(ABC):
     slug: ClassVar[str]
     user_id: ClassVar[str] = "2"
     samples: ClassVar[Mapping[str, str]] = {}
+    recording_url: ClassVar[str | None] = None
+    """The link that it is told of a recording by; none where it is sent the file."""
 
     def __init__(self) -> None:
         self.crm = self.make()

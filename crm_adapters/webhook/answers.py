@@ -12,6 +12,8 @@ from crm_adapters.addresses import address_parts
 from crm_adapters.errors import AdapterError, SignInRefused, TryAgain, Unreachable
 
 _ID = re.compile(r"[\x21-\x7e]{1,128}")
+_UNFIT = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+"""No page and no database takes half of a surrogate pair, PostgreSQL no NUL."""
 LONGEST_NAME, LONGEST_ADDRESS = 200, 2000
 SLOW_DOWN = frozenset({429, 502, 503, 504})
 """The specification's three, and 503, which says the same."""
@@ -51,15 +53,18 @@ def read_card(body: bytes) -> Card:
 
 
 def read_id(text: str) -> str | None:
-    """A call ID that Evrotel gives back as it is: printable, without spaces, at most 128 characters. Else None."""
-    return text if _ID.fullmatch(text) else None
+    """A call ID that Evrotel gives back as it is: printable, without spaces, at most 128 characters. Else None.
+
+    Nor is "null" one: in what Evrotel sends that stands for nothing.
+    """
+    return text if _ID.fullmatch(text) and text.casefold() != "null" else None
 
 
 def _text(answer: Mapping[str, Any], key: str, most: int) -> str:
     value = answer.get(key)
     if isinstance(value, bool) or not isinstance(value, str | int):
         return ""
-    return " ".join(str(value).split())[:most]
+    return " ".join(_UNFIT.sub(" ", str(value)).split())[:most]
 
 
 def error_of(status: int, retry_after: float | None, host: str) -> AdapterError | None:

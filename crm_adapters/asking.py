@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 import requests
 
 from crm_adapters.contract import Exchange
-from crm_adapters.http import BodyTooLarge, mask, read_capped
+from crm_adapters.http import BodyTooLarge, DeadlinePassed, mask, read_capped
 
 CONNECT_SECONDS = 5.0
 LONGEST_WAIT = 86400.0 * 365
@@ -36,20 +36,21 @@ def ask(
     headers: Mapping[str, str],
     most: int,
     deadline: float,
-    takes_large: bool = False,
+    needs_body: bool = True,
 ) -> Reply:
     """Asks by a guarded session until `deadline` (monotonic seconds).
 
-    `takes_large`: an answer of more than `most` bytes is taken without its body, else it raises BodyTooLarge. Raises
-    ForbiddenAddress, DeadlinePassed and what `requests` raises.
+    Unless it `needs_body` the status says it all: a page of more than `most` bytes, a packed body and one that breaks off
+    are none; else they raise BodyTooLarge, DeadlinePassed or what `requests` raises. Raises besides these
+    ForbiddenAddress.
     """
     left = deadline - time.monotonic()
     timeout = (min(CONNECT_SECONDS, left), left)
     response = session.request(verb, url, data=body, headers=dict(headers), timeout=timeout, stream=True)
     try:
         content = read_capped(response, most, deadline)
-    except BodyTooLarge:
-        if not takes_large:
+    except (BodyTooLarge, DeadlinePassed, requests.RequestException):
+        if needs_body:
             raise
         content = b""
     retry_after = read_retry_after(response.headers.get("Retry-After", ""))

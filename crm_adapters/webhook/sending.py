@@ -70,10 +70,9 @@ def post(account: Account, url: str, body: bytes, headers: Mapping[str, str], de
 
     try:
         with guarded_session(account.allow_local) as session:
-            # Whoever answers 200 with a page has taken the event all the same.
             deadline = began + seconds
             reply = ask(
-                session, "POST", url, body=body, headers=headers, most=MOST_ANSWER, deadline=deadline, takes_large=True
+                session, "POST", url, body=body, headers=headers, most=MOST_ANSWER, deadline=deadline, needs_body=False
             )
     except ForbiddenAddress as error:
         return sent(str(error), Misconfigured(str(error)))

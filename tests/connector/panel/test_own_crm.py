@@ -40,6 +40,9 @@ def test_a_test_event_says_what_came_back(deployment: Deployment, admin: FlaskCl
         crm.always = Script(503)
         assert "503" in post(admin, "/connections/shop/test-event").get_data(as_text=True)
         assert crm.types() == ["ping"]
+        crm.always = Script(200, {"Content-Encoding": "gzip"}, b"a body that can't be read is no refusal")
+        assert "503" not in post(admin, "/connections/shop/test-event").get_data(as_text=True)
+        assert crm.types() == ["ping", "ping"]
     deployment.connections.add("other", "journal", {})
     assert post(admin, "/connections/other/test-event").status_code == 404
 

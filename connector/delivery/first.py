@@ -15,7 +15,7 @@ from connector.db import now
 from connector.delivery.lanes import in_trouble
 from connector.delivery.loop import blame_adapter
 from connector.delivery.messages import telling_of
-from connector.delivery.outbox import claimed, release_claim
+from connector.delivery.outbox import claimed, end_wait, release_claim
 from connector.delivery.retry import Verdict
 from connector.delivery.settle import Told, note_try, save_progress, settle, told_of
 from connector.deployment import Deployment
@@ -87,6 +87,9 @@ def _tell_now(deployment: Deployment, connection: Connection, call_id: str, dead
     def save(_: Sequence[Telling]) -> None:
         with database.write() as db:
             save_progress(db, [told()])
+            if isinstance(telling.error, Held) and not telling.error.retry_after:
+                end_wait(db, row.delivery_id, now())  # told after our patience: what comes next waits no longer
+                database.wake_workers(db)
 
     seconds = deadline - time.monotonic()
     try:

@@ -172,6 +172,15 @@ def release_claim(db: SQLConnection, call_id: str) -> None:
     )
 
 
+def end_wait(db: SQLConnection, delivery_id: int, at: datetime) -> None:
+    """A delivery that was put off is due now, where it still waits."""
+    db.execute(
+        update(Delivery)
+        .where(Delivery.id == delivery_id, Delivery.state == DeliveryState.PENDING, Delivery.due_at > at)
+        .values(due_at=at)
+    )
+
+
 def take_due(db: SQLConnection, connection_id: int, at: datetime, *, probing: bool) -> Sequence[Any]:
     """What the lane tells next, with the calls' facts: ringing phones first, then the oldest call.
 

@@ -75,6 +75,7 @@ class Adapter(CRMAdapter):
                 for telling in tellings:
                     self._tell(telling, save, time.monotonic() + SECONDS)
                 if given_up.is_set():
+                    self._hold_no_longer(tellings)
                     save(tellings)
             except Exception as error:
                 logger.exception("connection %s: a start was not told", self.account.connection)
@@ -87,10 +88,17 @@ class Adapter(CRMAdapter):
         asking.start()
         asking.join(seconds)
         if asking.is_alive():
-            given_up.set()
             for telling in tellings:
                 telling.error = Held("the receiver has not answered yet", retry_after=SECONDS + 1)
+            given_up.set()
         return True
+
+    def _hold_no_longer(self, tellings: Sequence[Telling]) -> None:
+        """What was taken late has nothing left to wait for."""
+        for telling in tellings:
+            told = self._to_send(telling) is None and self._to_forward(telling) is None
+            if told and isinstance(telling.error, Held):
+                telling.error.retry_after = 0.0
 
     def _tell(self, telling: Telling, save: Save, deadline: float) -> None:
         """The event, and Evrotel's own request where that is forwarded; what was taken is not sent again."""

@@ -26,7 +26,8 @@ Plan = Callable[[Telling], AdapterError | None]
 
 
 class Scripted(CRMAdapter):
-    """Keeps what it was told; `plan` says what goes wrong."""
+    """Keeps what it was told; `plan` says what goes wrong, `named` which ID a call gets. `later` saves what the last
+    try has found out since."""
 
     description = DESCRIPTION
 
@@ -34,14 +35,17 @@ class Scripted(CRMAdapter):
         self.plan = plan
         self.groups: list[list[tuple[str, str]]] = []
         self.before: Callable[[], None] = lambda: None
+        self.named: Callable[[str], str] = lambda call_id: f"crm.{call_id}"
+        self.later: Callable[[], None] = lambda: None
 
     def tell(self, tellings: Sequence[Telling], *, save: Save, priority: Priority, seconds: float) -> None:
         self.before()
+        self.later = lambda: save(tellings)
         self.groups.append([(type(each.event).__name__, each.event.call_id) for each in tellings])
         for each in tellings:
             each.error = self.plan(each)
             if each.error is None and isinstance(each.event, CallStarted):
-                each.crm_call_id = f"crm.{each.event.call_id}"
+                each.crm_call_id = self.named(each.event.call_id)
 
 
 class Stage:

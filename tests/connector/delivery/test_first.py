@@ -15,7 +15,7 @@ from connector.app import create_app
 from connector.deployment import Deployment
 from connector.models import Attempt, Call
 from crm_adapters.contract import Telling
-from crm_adapters.errors import AdapterError, Limited, SignInRefused, Unreachable
+from crm_adapters.errors import AdapterError, Held, Limited, SignInRefused, Unreachable
 from tests.conftest import MakeDeployment
 from tests.connector.delivery.scripted import Stage
 
@@ -76,6 +76,23 @@ def test_a_crm_without_an_answer_in_time_leaves_the_start_to_the_lane(stage: Sta
     stage.work()
     [call] = calls(stage.deployment)
     assert (call.callid, call.crm_call_id) == (callid, f"crm.{call.id}")
+
+
+def test_a_start_that_is_told_late_holds_up_its_call_no_longer(stage: Stage) -> None:
+    late = Held("no answer yet", retry_after=600)
+    stage.crm.plan = lambda _: late
+    _, callid, _ = ring(stage)
+    stage.crm.plan = lambda _: None
+    stage.work()
+    assert stage.deliveries() == [("start", "pending", 0)]
+    stage.crm.later()  # such as a first step: the wait goes on
+    stage.work()
+    assert stage.deliveries() == [("start", "pending", 0)]
+    late.retry_after = 0.0
+    stage.crm.later()
+    stage.work()
+    assert stage.deliveries() == [("start", "done", 1)]
+    assert calls(stage.deployment)[0].callid == callid
 
 
 def test_a_limit_leaves_the_start_to_the_lane_without_calling_it_trouble(stage: Stage) -> None:

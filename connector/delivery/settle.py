@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from sqlalchemy import ColumnElement, case, func, insert, select, update
 from sqlalchemy import Connection as SQLConnection
-from sqlalchemy import func, insert, select, update
+from sqlalchemy.orm import aliased
 
 from connector.connections.accounts import installed_after
 from connector.db import now, upsert
@@ -22,6 +23,8 @@ from crm_adapters.contract import Telling
 from crm_adapters.errors import AccountTrouble, AdapterError, Held, Misconfigured, SignInRefused, TryAgain
 
 logger = logging.getLogger(__name__)
+
+_OtherCall = aliased(Call)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,12 +169,20 @@ def _save_call(db: SQLConnection, each: Told) -> None:
     if telling.crm_user_id and telling.crm_user_id != each.known_user_id:
         changes["crm_user_id"] = telling.crm_user_id
     if crm_call_id:
-        changes |= {"crm_call_id": crm_call_id, "callid": func.coalesce(Call.callid, crm_call_id)}
+        changes |= {"crm_call_id": crm_call_id, "callid": func.coalesce(Call.callid, _own_callid(crm_call_id))}
     if changes:
         where = [Call.id == each.call_id]
         if set(changes) == {"crm_call_id", "callid"}:
             where.append(func.coalesce(Call.crm_call_id, "") != crm_call_id)
         db.execute(update(Call).where(*where).values(changes))
+
+
+def _own_callid(crm_call_id: str) -> ColumnElement[str]:
+    """The CRM's ID of the call, or ours where the CRM gives many calls one: an end must find its own."""
+    taken = select(_OtherCall.id).where(
+        _OtherCall.connection_id == Call.connection_id, _OtherCall.callid == crm_call_id
+    )
+    return case((taken.exists(), Call.id), else_=crm_call_id)
 
 
 def _done(db: SQLConnection, each: Told, at: datetime) -> None:

@@ -50,6 +50,14 @@ def test_the_crm_s_id_is_the_answer(stage: Stage) -> None:
     assert stage.deliveries() == [("start", "done", 1)]
 
 
+def test_an_id_that_another_call_has_is_no_callid(stage: Stage) -> None:
+    stage.crm.named = lambda _: "OK"
+    first, second = ring(stage)[1], ring(stage, "0501112233")[1]
+    ids = {call.callid: (call.id, call.crm_call_id) for call in calls(stage.deployment)}
+    assert first == "OK"
+    assert ids[second] == (second, "OK")
+
+
 def test_50_identical_starts_register_once_and_are_answered_alike(stage: Stage) -> None:
     stage.crm.before = lambda: time.sleep(0.1)
     patient = dataclasses.replace(stage.deployment.settings, start_answer_seconds=20.0)  # a busy machine is no slow CRM

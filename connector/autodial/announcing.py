@@ -22,8 +22,12 @@ def announce_end(
         "name": campaign.name,
         "status": status,
         "mediafile": campaign.mediafile,
-        "started_at": campaign.started_at and campaign.started_at.astimezone(connection.zone).isoformat(),
-        "finished_at": at.astimezone(connection.zone).isoformat(),
+        "started_at": campaign.started_at and _local(connection, campaign.started_at),
+        "finished_at": _local(connection, at),
         "counts": counted(db, campaign.id),
     }
     announce(db, connection, CAMPAIGN_FINISHED, data, key=f"{campaign.id}:{at.timestamp():.6f}", at=at)
+
+
+def _local(connection: Connection, moment: datetime) -> str:
+    return moment.astimezone(connection.zone).isoformat(timespec="seconds")

@@ -33,4 +33,4 @@ def finished(connection: Connection, row: Mapping[str, Any], outcome: CallbackSt
 
 
 def _local(connection: Connection, moment: datetime) -> str:
-    return moment.astimezone(connection.zone).isoformat()
+    return moment.astimezone(connection.zone).isoformat(timespec="seconds")

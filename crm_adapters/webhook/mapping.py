@@ -61,7 +61,7 @@ def _told(
             name = "autodial.call.finished" if event.kind is CallKind.AUTODIAL else "call.finished"
             return name, event.ended_at, call_data(event) | _end(event)
         case CallMissed():
-            data = call_data(event) | {"call_back_by": event.deadline.isoformat() if event.deadline else None}
+            data = call_data(event) | {"call_back_by": _time(event.deadline) if event.deadline else None}
             return "call.missed", event.missed_at or event.started_at, data
         case CallReturned():
             return "call.returned", None, _of_call(event) | {"returned_by": event.by_call_id or None}
@@ -87,7 +87,7 @@ def call_data(call: CallFacts) -> dict[str, Any]:
         "line": call.line,
         "extension": call.extension,
         "user": call.user_id,
-        "started_at": call.started_at.isoformat(),
+        "started_at": _time(call.started_at),
         "source": "records" if call.from_records else "event",
         "campaign": call.campaign or None,
         "callback_id": call.callback_id or None,
@@ -95,9 +95,13 @@ def call_data(call: CallFacts) -> dict[str, Any]:
     }
 
 
+def _time(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds")
+
+
 def _end(event: CallEnded) -> dict[str, Any]:
     return {
-        "ended_at": event.ended_at.isoformat(),
+        "ended_at": _time(event.ended_at),
         "disposition": event.disposition,
         "billsec": event.billsec,
         "reason": event.reason or None,

@@ -18,6 +18,7 @@ from tests.emulators.webhook import OldReceiver, OwnCRM, Script
 from tests.emulators.webhook.crm import SECRET
 from tests.running import wait_for
 from tests.served import TOKEN, ServedHere
+from tests.whole.documented import differences
 
 SITE, MEDIA = "https://shop.example", "20558_greeting.wav"
 CLIENT, LINE = "0671234567", "0441112233"
@@ -48,6 +49,10 @@ def play(here: ServedHere, number: str = CLIENT, **end: Any) -> str:
     return started.callid
 
 
+def as_documented(crm: OwnCRM) -> None:
+    assert [found for event in crm.taken if (found := differences(event.type, event.data))] == []
+
+
 def test_a_call_is_told_from_its_start_to_its_recording(here: ServedHere, crm: OwnCRM) -> None:
     crm.answer = lambda event: {"id": f"crm-{event.data['id'][-4:]}", "name": "Ірина", "responsible": "101"}
     with Recordings() as recordings:
@@ -64,6 +69,7 @@ def test_a_call_is_told_from_its_start_to_its_recording(here: ServedHere, crm: O
     assert {finished["crm_call_id"], recording["crm_call_id"]} == {callid}
     assert (finished["disposition"], finished["billsec"]) == ("answered", 5)
     assert recording["recording"].startswith(f"{here.url}/recordings/")
+    as_documented(crm)
 
 
 def test_a_missed_call_is_one_missed_call_and_returned_once(here: ServedHere, crm: OwnCRM) -> None:
@@ -77,6 +83,7 @@ def test_a_missed_call_is_one_missed_call_and_returned_once(here: ServedHere, cr
     assert returned.data["callid"] == missed
     wait_for(lambda: len(crm.of_type("call.finished")) == 2)
     assert returned.data["returned_by"] == crm.of_type("call.finished")[-1].data["id"]
+    as_documented(crm)
 
 
 def test_a_withheld_number_is_told_too(here: ServedHere, crm: OwnCRM) -> None:
@@ -163,6 +170,7 @@ def test_old_receivers_get_evrotels_own_requests_and_give_the_callid(here: Serve
 def test_check_sends_a_ping_and_says_what_came_back(here: ServedHere, crm: OwnCRM) -> None:
     assert next(each for each in here.check() if each.name == "webhook").status == "ok"
     assert crm.types() == ["ping"]
+    as_documented(crm)
     crm.always = Script(404)
     assert "404" in next(each for each in here.check() if each.name == "webhook").text
 
@@ -207,3 +215,4 @@ def test_call_backs_and_campaigns_are_told_from_beginning_to_end(
     assert (played.data["campaign"], played.data["kind"]) == ("Spring", "autodial")
     assert (ended.data["status"], ended.data["counts"]["answered"]) == ("finished", 1)
     assert {each.id: 1 for each in crm.requests} == Counter(each.id for each in crm.requests)  # what was taken is done
+    as_documented(crm)

@@ -326,7 +326,8 @@ def _recording(deployment: Deployment, connection: Connection, row: Any, seconds
 
 def _announced(_: Deployment, connection: Connection, row: Any, __: float) -> Event:
     return Announced(
-        id=f"announcement-{row.announcement_id}",
+        # By what it is of, not by its row: numbers of rows come again, and who has seen one takes it for a repeat.
+        id=f"{row.announced}-{row.announced_key}".replace(".", "-"),
         name=row.announced,
         at=row.announced_at.astimezone(connection.zone),
         data=dict(row.announced_data),

@@ -140,8 +140,8 @@ _WITH_FACTS = (
         Dial.reason.label("dial_reason"),
         Dial.origin.label("dial_origin"),
         Dial.asked_by.label("dial_asked_by"),
-        Announcement.id.label("announcement_id"),
         Announcement.name.label("announced"),
+        Announcement.key.label("announced_key"),
         Announcement.data.label("announced_data"),
         Announcement.created_at.label("announced_at"),
     )

@@ -203,6 +203,7 @@ def test_call_backs_and_campaigns_are_told_from_beginning_to_end(
         wait_for(lambda: crm.of_type("autodial.campaign.finished") and crm.of_type("autodial.call.finished"), 30)
     [requested], [finished] = crm.of_type("callback.requested"), crm.of_type("callback.finished")
     assert (requested.data["id"], requested.data["client_number"]) == (asked, "+380671234567")
+    assert (requested.id, finished.id) == (f"msg_callback-requested-{asked}", f"msg_callback-finished-{asked}")
     assert (finished.data["outcome"], finished.data["utm"]) == ("connected", {"utm_source": "ads"})
     [call] = crm.of_type("call.finished")
     assert (call.data["kind"], call.data["callback_id"], call.data["id"]) == (

@@ -40,9 +40,8 @@ def ask(
 ) -> Reply:
     """Asks by a guarded session until `deadline` (monotonic seconds).
 
-    Unless it `needs_body` the status says it all: a page of more than `most` bytes, a packed body and one that breaks off
-    are none; else they raise BodyTooLarge, DeadlinePassed or what `requests` raises. Raises besides these
-    ForbiddenAddress.
+    Raises ForbiddenAddress, DeadlinePassed, BodyTooLarge above `most` bytes, and what `requests` raises. Where the
+    status says it all and nobody `needs_body`, one that is too large, packed or broken off is empty instead.
     """
     left = deadline - time.monotonic()
     timeout = (min(CONNECT_SECONDS, left), left)

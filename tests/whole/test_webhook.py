@@ -12,13 +12,14 @@ import pytest
 import requests
 
 from connector.api.keys import create_api_key
+from crm_adapters.webhook.fields import TYPES
 from tests.emulators.evrotel import Exchange, Recordings, WebApps
 from tests.emulators.evrotel.sounds import wav
 from tests.emulators.webhook import OldReceiver, OwnCRM, Script
 from tests.emulators.webhook.crm import SECRET
 from tests.running import wait_for
 from tests.served import TOKEN, ServedHere
-from tests.whole.documented import differences
+from tests.whole.documented import SAMPLES, differences
 
 SITE, MEDIA = "https://shop.example", "20558_greeting.wav"
 CLIENT, LINE = "0671234567", "0441112233"
@@ -165,6 +166,10 @@ def test_old_receivers_get_evrotels_own_requests_and_give_the_callid(here: Serve
     assert old.received[0].content_type == "application/x-www-form-urlencoded"
     assert old.received[0].fields["numberA"] == CLIENT
     assert set(crm.types()) == {"call.finished"}
+
+
+def test_each_event_has_a_body_in_the_page() -> None:
+    assert set(SAMPLES) == {*TYPES, "ping"}
 
 
 def test_check_sends_a_ping_and_says_what_came_back(here: ServedHere, crm: OwnCRM) -> None:

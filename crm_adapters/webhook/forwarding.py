@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from urllib.parse import parse_qsl, urlencode
 
 from crm_adapters.contract import Account
+from crm_adapters.errors import AccountTrouble, AdapterError, Held, TryAgain
 from crm_adapters.events import Inbound
 from crm_adapters.webhook.answers import read_id
 from crm_adapters.webhook.sending import Sent, post
+
+LONGEST_HOLD = 3600.0
+"""As for the account: who asks for more patience is asked again all the same."""
 
 
 def forward(account: Account, inbound: Inbound, deadline: float) -> Sent:
     """POSTs it to `webhook_forward_url`. Raises nothing."""
     headers = {"Content-Type": inbound.content_type or "application/x-www-form-urlencoded"}
     headers["Authorization"] = account.settings.get("evrotel_token", "")
-    return post(account, account.settings["webhook_forward_url"], inbound.body, headers, deadline)
+    sent = post(account, account.settings["webhook_forward_url"], inbound.body, headers, deadline)
+    return replace(sent, error=_its_own(sent.error))
+
+
+def _its_own(error: AdapterError | None) -> AdapterError | None:
+    """A receiver of old that is down, slow or busy does not keep the events from the CRM that has taken its place."""
+    if not isinstance(error, AccountTrouble):
+        return error
+    if error.retry_after:
+        return Held(str(error), code=error.code, retry_after=min(error.retry_after, LONGEST_HOLD))
+    return TryAgain(str(error), code=error.code)
 
 
 def callid_in(body: bytes) -> str | None:

@@ -172,6 +172,16 @@ def test_each_event_has_a_body_in_the_page() -> None:
     assert set(SAMPLES) == {*TYPES, "ping"}
 
 
+def test_an_old_receiver_that_is_down_does_not_keep_the_events_back(here: ServedHere, crm: OwnCRM) -> None:
+    with OldReceiver(TOKEN) as old:
+        here.set(webhook_forward_url=old.url)
+        old.statuses = [502, 503]
+        for number in range(2):
+            play(here, f"067123450{number}", **ANSWERED)
+        wait_for(lambda: len(crm.of_type("call.started")) == 2, 10)
+        assert here.deployment.connections.get("acme").trouble is None
+
+
 def test_check_sends_a_ping_and_says_what_came_back(here: ServedHere, crm: OwnCRM) -> None:
     assert next(each for each in here.check() if each.name == "webhook").status == "ok"
     assert crm.types() == ["ping"]

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, delete, func, or_, sele
 
 from connector.db import Database, now, upsert
 from connector.models import (
+    Announcement,
     Attempt,
     Call,
     CallbackRequest,
@@ -165,8 +166,9 @@ def stuck_deliveries(database: Database, before: int | None) -> Page:
         Delivery.created_at < now() - FAILING_AFTER,
     )
     query = (
-        select(*Delivery.__table__.columns, Call.client_number, Call.started_at)
+        select(*Delivery.__table__.columns, Call.client_number, Call.started_at, Announcement.name.label("announced"))
         .outerjoin(Call, Call.id == Delivery.call_id)
+        .outerjoin(Announcement, Announcement.id == Delivery.announcement_id)
         .where(or_(Delivery.state == DeliveryState.DEAD, failing))
     )
     return _by_id(database, query, Delivery.id, before)

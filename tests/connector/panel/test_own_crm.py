@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from connector.calls.arrivals import new_call_id
 from connector.db import now
+from connector.delivery.announcements import CALLBACK_REQUESTED, announce
 from connector.deployment import Deployment
-from connector.models import Call
+from connector.models import Call, Delivery, DeliveryState
 from tests.conftest import empty_database
 from tests.connector.panel.rows import post
 from tests.emulators.webhook import OwnCRM, Script
@@ -45,6 +46,16 @@ def test_a_test_event_says_what_came_back(deployment: Deployment, admin: FlaskCl
         assert crm.types() == ["ping", "ping"]
     deployment.connections.add("other", "journal", {})
     assert post(admin, "/connections/other/test-event").status_code == 404
+
+
+def test_what_is_no_call_is_among_the_failed_ones_too(deployment: Deployment, admin: FlaskClient) -> None:
+    shop = deployment.connections.add("shop", "webhook", {})
+    with deployment.database.write() as db:
+        announce(db, shop, CALLBACK_REQUESTED, {"id": "7"}, key="7", at=now())
+        db.execute(update(Delivery).values(state=DeliveryState.DEAD))
+    shown = admin.get("/deliveries")
+    assert shown.status_code == 200
+    assert CALLBACK_REQUESTED in shown.get_data(as_text=True)
 
 
 def test_1c_is_told_the_address_of_the_pbx(deployment: Deployment, admin: FlaskClient) -> None:

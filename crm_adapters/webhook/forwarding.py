@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from dataclasses import replace
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import unquote_plus, urlencode
 
 from crm_adapters.contract import Account
 from crm_adapters.errors import AccountTrouble, AdapterError, Held, TryAgain
@@ -40,11 +41,18 @@ def callid_in(body: bytes) -> str | None:
 
 def with_callid(inbound: Inbound, callid: str) -> Inbound:
     """An end that names the call as its receiver does, who answered its start too late for Evrotel to learn it."""
-    text = inbound.body.decode("utf-8-sig", errors="replace").strip()
-    if text.startswith("{"):
-        fields = {key: value for key, value in json.loads(text).items() if key.casefold() != "callid"}
-        body = json.dumps(fields | {"callid": callid}, ensure_ascii=False)
+    body = inbound.body.removeprefix(BOM_UTF8).strip()
+    if body.startswith(b"{"):
+        fields = {
+            key: value for key, value in json.loads(body.decode(errors="replace")).items() if key.casefold() != "callid"
+        }
+        body = json.dumps(fields | {"callid": callid}).encode()
     else:
-        pairs = [(key, value) for key, value in parse_qsl(text, keep_blank_values=True) if key.casefold() != "callid"]
-        body = urlencode([*pairs, ("callid", callid)])
-    return Inbound(content_type=inbound.content_type, body=body.encode())
+        pairs = [pair for pair in body.split(b"&") if not _is_callid(pair)]
+        body = b"&".join([*pairs, urlencode({"callid": callid}).encode()])
+    return Inbound(content_type=inbound.content_type, body=body)
+
+
+def _is_callid(pair: bytes) -> bool:
+    name = pair.partition(b"=")[0]
+    return unquote_plus(name.decode(errors="replace")).casefold() == "callid"

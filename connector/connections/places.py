@@ -9,7 +9,7 @@ from crm_adapters.addresses import address_parts
 from crm_adapters.http import ForbiddenAddress, check_address, permit
 from crm_adapters.settings import Field
 
-_LOCAL = ("localhost", ".localhost", ".local", ".internal", ".lan", ".home.arpa")
+_LOCAL = ("localhost", ".localhost", ".localdomain", ".local", ".internal", ".lan", ".home.arpa")
 
 
 def check_place(field: Field, value: str, *, allow_local: bool) -> None:

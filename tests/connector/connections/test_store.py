@@ -194,7 +194,7 @@ def test_another_crm_is_not_told_what_was_meant_for_the_former_one(deployment: D
         )  # fmt: skip
         for kind, state in kinds.items():
             db.execute(insert(Delivery).values(delivery_row("c" * 32, connection_id, kind, now(), state=state)))
-    deployment.connections.set("acme", {"crm": "onec"})
+    deployment.connections.set("acme", {"crm": "amocrm"})
     with deployment.database.read() as db:
         left = {row.kind: row.state for row in db.execute(select(Delivery.kind, Delivery.state))}
     assert left == {"finish": "pending", "notice": "expired", "recording": "expired"}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from crm_adapters.contract import Account, Finding
 from crm_adapters.errors import AdapterError, SignInRefused
@@ -20,6 +21,8 @@ from crm_adapters.texts import marked as _
 
 SECONDS = 60.0
 MOST_USERS = 50
+GONE = "Недействителен"
+"""A property of those who have left, in Пользователи and Сотрудники."""
 
 
 def check(account: Account) -> list[Finding]:
@@ -159,16 +162,20 @@ def _users(base: Base, schema: Schema, profile: Profile) -> Iterator[Finding]:
 
 def _named(base: Base, profile: Profile) -> list[str]:
     """Who may be responsible, with their keys."""
-    rows = base.rows(profile.users, select="Ref_Key,Description,DeletionMark", top=str(MOST_USERS))
-    return [f"{row.get('Description')} = {row.get('Ref_Key')}" for row in rows if not row.get("DeletionMark")]
+    rows = base.rows(profile.users, top=str(MOST_USERS))
+    return [f"{row.get('Description')} = {row.get('Ref_Key')}" for row in rows if not _has_left(row)]
 
 
 def _is_there(base: Base, profile: Profile, user_id: str) -> bool:
     try:
-        base.get(profile.users, user_id)
+        return not _has_left(base.get(profile.users, user_id))
     except NoSuchKey:
         return False
-    return True
+
+
+def _has_left(row: Mapping[str, Any]) -> bool:
+    """Whether the base keeps somebody for the past alone."""
+    return bool(row.get("DeletionMark") or row.get(GONE))
 
 
 def _states(base: Base, profile: Profile) -> Iterator[Finding]:

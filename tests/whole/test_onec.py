@@ -182,6 +182,8 @@ def test_check_compares_each_property_and_writes_nothing(office: Office) -> None
     base.sets[CALL] = {name: kind for name, kind in BSP[CALL].items() if name != "Важность"}
     finding = next(each for each in here.check() if each.name == "1c-document")
     assert (finding.status, "Важность" in finding.text) == ("error", True)
+    next(iter(base.rows["Catalog_Пользователи"].values()))["Недействителен"] = True
+    assert {each.status for each in here.check() if each.name == "1c-users"} == {"error"}
     assert base.writes() == []
 
 

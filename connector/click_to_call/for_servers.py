@@ -46,7 +46,9 @@ def dial_from(here: Deployment, connection: Connection, extension: str, number: 
 def _problem_of(connection: Connection, status: DialStatus) -> Problem | None:
     if status.state is DialState.FAILED and status.reason != "no_start":
         return _problem(connection, 502, DIAL_REASONS[status.reason or "refused"])
-    return _problem(connection, 502, UNCLEAR) if status.is_unclear else None
+    # What did not reach Evrotel is tried again for some seconds: the phone may still ring.
+    failed_once = status.state is DialState.PENDING and status.answer is not None
+    return _problem(connection, 502, UNCLEAR) if status.is_unclear or failed_once else None
 
 
 def _problem(connection: Connection, status: int, text: str) -> Problem:

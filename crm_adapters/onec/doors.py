@@ -30,6 +30,6 @@ def _click(request: DoorRequest) -> DoorAnswer:
     phone, user = request.form.get("phone", "").strip(), request.form.get("user", "").strip()
     if not re.search(r"\d{3}", re.sub(r"\D", "", phone)) or len(phone) > 64:
         return DoorRefused(status=400, text="phone should be a number")
-    if not re.fullmatch(r"\d{1,5}", user):
+    if not re.fullmatch(r"[0-9]{1,5}", user):
         return DoorRefused(status=400, text="user should be an extension, as cmd=accounts names them")
     return ClickToCall(key=f"onec-{uuid.uuid4()}", number=phone, user_id="", extension=user)

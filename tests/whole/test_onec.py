@@ -261,6 +261,8 @@ def test_unf_has_a_number_dialled_once_and_is_told_why_not(office: Office, evrot
     evrotel_apps.refuse = True
     refusal = requests.post(door, data=call | {"phone": "380671112233"}, timeout=5)
     assert (refusal.status_code, refusal.text) == (502, "Evrotel відмовив.")
+    evrotel_apps.go_down()
+    assert answer(phone="380672223344") == 502
 
 
 def test_unf_telephony_keeps_outgoing_calls_and_calls_to_a_line(office: Office, recordings: Recordings) -> None:

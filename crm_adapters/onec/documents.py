@@ -97,16 +97,13 @@ def _written(base: Base, profile: Profile, event: CallEnded) -> str | None:
         return str(base.get(profile.document, key).get("Ref_Key") or key)
     except NoSuchKey:
         pass
-    if not profile.number:
-        return None
     # A base that gives keys of its own instead of ours is searched by what a filter can name.
-    moment = mapping.wall_time(event.started_at, zone_of(base))
-    number = mapping.number_of(event, base.account.language)
-    found = base.rows(
-        profile.document, filter=f"Date eq datetime'{moment}' and {profile.number} eq '{number}'", top="20"
-    )
+    moment = f"Date eq datetime'{mapping.wall_time(event.started_at, zone_of(base))}'"
+    number = f" and {profile.number} eq '{mapping.number_of(event, base.account.language)}'" if profile.number else ""
+    found = base.rows(profile.document, filter=moment + number, top="100")
     comment = mapping.comment_of(event.call_id)
-    return next((str(row["Ref_Key"]) for row in found if row.get(COMMENT) == comment and row.get("Ref_Key")), None)
+    ours = (row for row in found if any(comment in str(row.get(name) or "") for name in (COMMENT, profile.text)))
+    return next((str(row["Ref_Key"]) for row in ours if row.get("Ref_Key")), None)
 
 
 def _document(base: Base, profile: Profile, telling: Telling, event: CallEnded) -> dict[str, Any]:

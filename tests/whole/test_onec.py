@@ -133,13 +133,18 @@ def test_a_fault_of_a_moment_costs_no_document_and_doubles_none(office: Office, 
     assert len(base.documents(CALL)) == 1
 
 
-def test_a_base_that_gives_its_own_keys_is_looked_through(office: Office) -> None:
-    here, base = office()
+@pytest.mark.parametrize(("sets", "name"), [(BSP, CALL), (UNF, EVENT)])
+def test_a_base_that_gives_its_own_keys_is_looked_through(
+    office: Office, monkeypatch: pytest.MonkeyPatch, sets: Mapping[str, Properties], name: str
+) -> None:
+    monkeypatch.setattr(retry, "DELIVERY_WAITS", (0.1, 0.1, 0.1, 60))
+    monkeypatch.setattr(retry, "FIRST_PROBES", (0.1, 0.1, 0.1, 10))
+    here, base = office(sets)
     base.own_keys = True
-    base.fail("POST", CALL, Fault(drop=True, effect=True))
+    base.fail("POST", name, Fault(drop=True, effect=True))
     play(here)
     wait_for(lambda: not waiting(here), 20)
-    assert len(base.documents(CALL)) == 1
+    assert len(base.documents(name)) == 1
 
 
 def test_a_company_rule_that_refuses_is_not_asked_for_ever(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:

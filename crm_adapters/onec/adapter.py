@@ -21,7 +21,7 @@ from crm_adapters.events import CallEnded, CallStarted, Direction, RecordingRead
 from crm_adapters.onec import DESCRIPTION, doors, telephony
 from crm_adapters.onec.client import Base
 from crm_adapters.onec.contacts import find_contact
-from crm_adapters.onec.documents import add_recording, write_document
+from crm_adapters.onec.documents import add_recording, region_of, write_document
 from crm_adapters.onec.fields import TELEPHONY
 from crm_adapters.onec.findings import check
 from crm_adapters.onec.profiles import PROFILES, Profile, recognised
@@ -77,7 +77,8 @@ class Adapter(CRMAdapter):
     def _show_name(self, telling: Telling, event: CallStarted, seconds: float) -> None:
         """1C shows no card by itself: the live board gets the caller's name."""
         with Base(self.account, seconds) as base, base.listening(telling):
-            contact = find_contact(base, self._profile(base), event.client_number, telling.progress)
+            profile, region = self._profile(base), region_of(base)
+            contact = find_contact(base, profile, event.client_number, telling.progress, region)
         if contact is not None and contact.name:
             telling.notes[CARD] = {"name": contact.name}
 

@@ -7,16 +7,23 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import phonenumbers
+
 from crm_adapters.errors import Misconfigured, Refused
 from crm_adapters.onec.answers import Exceptional
 from crm_adapters.onec.client import Base
 from crm_adapters.onec.profiles import CONTACTS, PHONE, PHONE_WITHOUT_CODES, SHOWN, Profile, contact_sets
 
-MOST_ROWS = 50
+MOST_ROWS = 1000
+"""A large base has hundreds of numbers with the same last four digits."""
 MOST_WAYS, USUAL_WAYS = 10, 4
 CONTACT, LOOKED = "contact", "looked"
 NATIONAL = 9
-"""Digits of a national number of Ukraine without its zero: these decide whether two numbers are one."""
+"""Digits of a national number of Ukraine without its zero: numbers that differ in these are two."""
+LEAST_DIGITS, LONGEST_NATIONAL = 7, 10
+_BETWEEN = re.compile(r"[,;]|[^\W\d]+")
+RUSSIA = "7"
+"""Whose trunk prefix is 8."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,19 +40,22 @@ class Contact:
         return f"StandardODATA.{self.catalog}"
 
 
-def find_contact(base: Base, profile: Profile, number: str, progress: dict[str, Any]) -> Contact | None:
+def find_contact(
+    base: Base, profile: Profile, number: str, progress: dict[str, Any], region: str = "UA"
+) -> Contact | None:
     """The first contact with this number (E.164); None where there is none. Raises AdapterError.
 
-    `progress` keeps how far it came: a base that is so slow that the time ends is asked on from there.
+    `progress` keeps how far it came: a base that is so slow that the time ends is asked on from there. `region` is the
+    country of numbers without a code.
     """
-    if len(_digits(number)) < NATIONAL:
+    if len(_digits(number)) < (LEAST_DIGITS if number.startswith("+") else NATIONAL):
         return None
     if progress.get(CONTACT):
         return Contact(**progress[CONTACT])
     looked = progress.setdefault(LOOKED, [])
     for catalog in contact_sets(base.schema(), profile):
         if catalog not in looked:
-            contact = _found(base, catalog, number)
+            contact = _found(base, catalog, number, str(phonenumbers.country_code_for_region(region)))
             if contact is not None:
                 progress[CONTACT] = asdict(contact)
                 return contact
@@ -53,8 +63,8 @@ def find_contact(base: Base, profile: Profile, number: str, progress: dict[str, 
     return None
 
 
-def _found(base: Base, catalog: str, number: str) -> Contact | None:
-    for key in owners(_rows(base, catalog, number), number):
+def _found(base: Base, catalog: str, number: str, home: str) -> Contact | None:
+    for key in owners(_rows(base, catalog, number, home), number, home):
         try:
             row = base.get(catalog, key)
         except Refused:
@@ -64,15 +74,21 @@ def _found(base: Base, catalog: str, number: str) -> Contact | None:
     return None
 
 
-def _rows(base: Base, catalog: str, number: str) -> list[dict[str, Any]]:
-    """What may be the number: by its end; where a base does not take that, as it is usually written, at last in the
-    catalog itself, where a base publishes no tables."""
+def _rows(base: Base, catalog: str, number: str, home: str) -> list[dict[str, Any]]:
+    """What may be the number: by its end; where a base does not take that or has too many of that end, as it is usually
+    written, at last in the catalog itself, where a base publishes no tables."""
     table = f"{catalog}_{CONTACTS}"
-    for conditions in ([by_its_end(number)], [by_its_end(number, PHONE)], _in_pieces(exactly(number))):
+    by_end = [
+        ([by_its_end(number, *names)], {"select": ",".join(("Ref_Key", *names)), "top": str(MOST_ROWS)})
+        for names in ((PHONE, SHOWN), (PHONE,))
+    ]
+    for conditions, how in (*by_end, (_in_pieces(exactly(number)), {"top": str(MOST_ROWS)})):
         try:
-            return [row for each in conditions for row in base.rows(table, filter=each, top=str(MOST_ROWS))]
+            found = [row for each in conditions for row in base.rows(table, filter=each, **how)]
         except (Refused, Misconfigured, Exceptional):
             continue  # of other properties or not published: `check` tells of it
+        if len(found) < MOST_ROWS or owners(found, number, home):
+            return found
     condition = " or ".join(f"d/{each}" for each in exactly(number)[:USUAL_WAYS])
     try:
         return within(base.rows(catalog, filter=f"{CONTACTS}/any(d: {condition})", top=str(MOST_ROWS)), number)
@@ -93,15 +109,33 @@ def within(elements: Sequence[dict[str, Any]], number: str) -> list[dict[str, An
     ]
 
 
-def owners(rows: Sequence[dict[str, Any]], number: str) -> list[str]:
-    """The keys of those whose number it is, each once."""
-    wanted = _digits(number)[-NATIONAL:]
-    fitting = (row for row in rows if any(_digits(text)[-NATIONAL:] == wanted for text in _numbers(row)))
+def owners(rows: Sequence[dict[str, Any]], number: str, home: str) -> list[str]:
+    """The keys of those whose number it is, each once; `home` is the country code of numbers without one."""
+    fitting = (row for row in rows if any(is_number(text, number, home) for text in _numbers(row)))
     return list(dict.fromkeys(str(row["Ref_Key"]) for row in fitting if row.get("Ref_Key")))
 
 
+def is_number(text: str, number: str, home: str) -> bool:
+    """Whether a text of a base means this number (E.164). Two countries' numbers may differ in the country code alone:
+    what is written with a code, or with the zero or the 8 of calls within a country, is of that country."""
+    written, wanted = _digits(text), _digits(number)
+    if written == wanted or written[-NATIONAL:] != wanted[-NATIONAL:]:
+        return written == wanted
+    if written.startswith("00"):
+        return written[2:] == wanted
+    by_eight = len(written) == NATIONAL + 2 and written.startswith("8")
+    bare = (written[1:] if by_eight else written).lstrip("0")
+    if len(bare) > LONGEST_NATIONAL:
+        return False
+    country = wanted.removesuffix(bare)
+    if written.startswith("0") or by_eight:
+        return country in ({home, RUSSIA} if by_eight else {home})
+    return True
+
+
 def _numbers(row: dict[str, Any]) -> Iterable[str]:
-    return (str(row.get(name) or "") for name in (PHONE, SHOWN))
+    """Several stand in one field, or an inner number behind it: "044 123-45-67, 067 123-45-67 дод. 5"."""
+    return (each for name in (PHONE, SHOWN) for each in _BETWEEN.split(str(row.get(name) or "")))
 
 
 def exactly(number: str) -> list[str]:

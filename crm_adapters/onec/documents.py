@@ -126,7 +126,7 @@ def _document(base: Base, profile: Profile, telling: Telling, event: CallEnded) 
 def _contact(base: Base, profile: Profile, telling: Telling, event: CallEnded) -> Contact | None:
     """Who it is; a look-up that fails again and again holds no document up."""
     try:
-        return find_contact(base, profile, event.client_number, telling.progress)
+        return find_contact(base, profile, event.client_number, telling.progress, region_of(base))
     except (NotSent, SignInRefused):
         raise
     except AdapterError as error:
@@ -157,6 +157,11 @@ def state_key(base: Base, profile: Profile, name: str) -> str | None:
                     _states.setdefault((base.url, str(named)), str(row["Ref_Key"]))
         known = _states.get((base.url, name))
     return known
+
+
+def region_of(base: Base) -> str:
+    """The country of numbers without a code."""
+    return base.account.settings.get("phone_region") or "UA"
 
 
 def zone_of(base: Base) -> ZoneInfo:

@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from connector.delivery import loop, retry
 from connector.models import Call, Delivery
+from crm_adapters.onec.contacts import is_number
 from tests.emulators.evrotel import Recordings, WebApps, wav
 from tests.emulators.onec import Fault, OneC
 from tests.emulators.onec.configurations import ACCOUNTING, BSP, UNF, Properties
@@ -111,6 +112,34 @@ def test_contacts_are_found_however_their_number_is_written(office: Office, kept
     made = document(base)
     assert made["АбонентКонтакт"] == partner
     assert made["Важность"] == "Высокая"
+
+
+@pytest.mark.parametrize(
+    ("kept", "caller", "same"),
+    [
+        ("050 777 00 01", "+380507770001", True),
+        ("050 777 00 01", "+48507770001", False),
+        ("+38 (050) 777-00-01", "+48507770001", False),
+        ("8 050 777 00 01", "+48507770001", False),
+        ("+48 507 770 001", "+380507770001", False),
+        ("0048507770001", "+48507770001", True),
+        ("507770001", "+48507770001", True),
+        ("+1 (212) 555-0123", "+12125550123", True),
+        ("8 (916) 123-45-67", "+79161234567", True),
+        ("+683 4000", "+6834000", True),
+    ],
+)
+def test_a_neighbours_number_with_the_same_end_is_another(kept: str, caller: str, same: bool) -> None:
+    assert is_number(kept, caller, "380") is same
+
+
+def test_a_large_base_has_many_numbers_with_the_same_end(office: Office) -> None:
+    here, base = office()
+    for other in range(1200):
+        base.add_contact("Catalog_Партнеры", "Інший", f"050{other:03}4567")
+    partner = base.add_contact("Catalog_Партнеры", "Наш", "067 123-45-67")
+    play(here)
+    assert document(base)["АбонентКонтакт"] == partner
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 import requests
 
 from crm_adapters.contract import Exchange
-from crm_adapters.http import BodyTooLarge, DeadlinePassed, mask, read_capped
+from crm_adapters.http import BodyTooLarge, DeadlinePassed, mask, patient_with_head, read_capped
 
 CONNECT_SECONDS = 5.0
 LONGEST_WAIT = 86400.0 * 365
@@ -45,7 +45,8 @@ def ask(
     """
     left = deadline - time.monotonic()
     timeout = (min(CONNECT_SECONDS, left), left)
-    response = session.request(verb, url, data=body, headers=dict(headers), timeout=timeout, stream=True)
+    with patient_with_head(left):
+        response = session.request(verb, url, data=body, headers=dict(headers), timeout=timeout, stream=True)
     try:
         content = read_capped(response, most, deadline)
     except (BodyTooLarge, DeadlinePassed, requests.RequestException):

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from http.cookiejar import DefaultCookiePolicy
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,8 @@ from crm_adapters.addresses import address_parts
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 15.0
 HEAD_SECONDS = 30.0
-"""How long a server may take for its status line and headers altogether."""
+"""How long a server may take for its status line and headers altogether, unless `patient_with_head` says longer."""
+_longer_head: ContextVar[float] = ContextVar("longer_head", default=0.0)
 PIECE = 1 << 16
 KEPT_CHARACTERS = 2000
 
@@ -152,6 +154,16 @@ def _alarm(seconds: float, ring: Callable[[], None]) -> Iterator[None]:
         timer.cancel()
 
 
+@contextmanager
+def patient_with_head(seconds: float) -> Iterator[None]:
+    """Within the block a server may take so many seconds to begin its answer."""
+    before = _longer_head.set(seconds)
+    try:
+        yield
+    finally:
+        _longer_head.reset(before)
+
+
 if TYPE_CHECKING:
     _Connection = HTTPConnection
 else:
@@ -182,7 +194,7 @@ class _Guarded(_Connection):
 
     def getresponse(self) -> Any:  # urllib3's own annotation names a private class in some versions
         """The response's head, within HEAD_SECONDS in all."""
-        with _alarm(HEAD_SECONDS, self._cut):
+        with _alarm(max(HEAD_SECONDS, _longer_head.get()), self._cut):
             return super().getresponse()
 
     def _cut(self) -> None:

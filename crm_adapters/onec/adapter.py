@@ -30,6 +30,8 @@ TOLD_OF_START, TOLD_OF_END = "onec_started", "ended"
 HISTORY = "onec_history"
 """A note on a call whose end named no recording: what УНФ was told of it."""
 LEAST_SECONDS = 1.0
+PATIENCE = 30.0
+"""How long 1C may take for one answer where nobody waits for it."""
 
 
 class Adapter(CRMAdapter):
@@ -68,10 +70,10 @@ class Adapter(CRMAdapter):
             case CallStarted() as event:
                 self._show_name(telling, event, seconds)
             case CallEnded() as event:
-                with Base(self.account, seconds) as base, base.listening(telling):
+                with Base(self.account, seconds, PATIENCE) as base, base.listening(telling):
                     write_document(base, self._profile(base), telling, event, lambda: save([telling]))
             case RecordingReady() as event:
-                with Base(self.account, seconds) as base, base.listening(telling):
+                with Base(self.account, seconds, PATIENCE) as base, base.listening(telling):
                     add_recording(base, self._profile(base), telling, event)
 
     def _show_name(self, telling: Telling, event: CallStarted, seconds: float) -> None:
@@ -83,7 +85,8 @@ class Adapter(CRMAdapter):
             telling.notes[CARD] = {"name": contact.name}
 
     def _tell_telephony(self, telling: Telling, save: Save, seconds: float) -> None:
-        service = telephony.TelephonyAPI(self.account, seconds)
+        patience = 0.0 if isinstance(telling.event, CallStarted) else PATIENCE
+        service = telephony.TelephonyAPI(self.account, seconds, patience)
         match telling.event:
             case CallStarted() as event:
                 with _taken_without_number(event):

@@ -37,11 +37,13 @@ _schemas: dict[tuple[str, str, str], tuple[float, Schema]] = {}
 class Base:
     """One connection's base for `seconds`. Methods raise AdapterError.
 
+    A request that was begun in time may take `patience` seconds: a base that is so slow gets its documents one by one.
     Tellings that are `listening` keep what is sent and answered for them.
     """
 
-    def __init__(self, account: Account, seconds: float) -> None:
+    def __init__(self, account: Account, seconds: float, patience: float = 0.0) -> None:
         settings = account.settings
+        self._patience = patience
         self.account = account
         self.url = base_of(settings.get("onec_url", ""))
         self._deadline = time.monotonic() + seconds
@@ -124,8 +126,9 @@ class Base:
         if body is not None:
             headers["Content-Type"] = "application/json; charset=utf-8"
         began = time.monotonic()
+        deadline = max(self._deadline, began + self._patience)
         try:
-            reply = ask(self._session, verb, url, body=body, headers=headers, most=most, deadline=self._deadline)
+            reply = ask(self._session, verb, url, body=body, headers=headers, most=most, deadline=deadline)
         except ForbiddenAddress as error:
             raise Misconfigured(str(error)) from None
         except (requests.RequestException, DeadlinePassed, BodyTooLarge) as error:

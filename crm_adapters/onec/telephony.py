@@ -93,9 +93,11 @@ def _digits(number: str) -> str:
 
 
 class TelephonyAPI:
-    """The service of one base for `seconds`. Methods raise AdapterError."""
+    """The service of one base for `seconds`, where a request that was begun in time may take `patience` seconds.
+    Methods raise AdapterError."""
 
-    def __init__(self, account: Account, seconds: float) -> None:
+    def __init__(self, account: Account, seconds: float, patience: float = 0.0) -> None:
+        self._patience = patience
         self._account = account
         self._url = base_of(account.settings.get("onec_url", "")) + SERVICE
         self._token = account.settings.get("onec_crm_token") or account.settings.get("onec_password", "")
@@ -131,12 +133,13 @@ class TelephonyAPI:
         if self._deadline - time.monotonic() < LEAST_SECONDS:
             raise NotSent("no time was left")
         began = time.monotonic()
+        deadline = max(self._deadline, began + self._patience)
         try:
             with guarded_session(self._account.allow_local) as session:
                 if user := self._account.settings.get("onec_user"):
                     password = self._account.settings.get("onec_password", "")
                     session.auth = HTTPBasicAuth(user.encode(), password.encode())
-                reply = ask(session, verb, url, body=form, headers={}, most=MOST_ANSWER, deadline=self._deadline)
+                reply = ask(session, verb, url, body=form, headers={}, most=MOST_ANSWER, deadline=deadline)
         except ForbiddenAddress as error:
             raise Misconfigured(str(error)) from None
         except (requests.RequestException, DeadlinePassed, BodyTooLarge) as error:

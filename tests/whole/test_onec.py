@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from connector.delivery import loop, retry
 from connector.models import Call, Delivery
+from crm_adapters import http
 from crm_adapters.onec.contacts import is_number
 from tests.emulators.evrotel import Recordings, WebApps, wav
 from tests.emulators.onec import Fault, OneC
@@ -351,3 +352,17 @@ def test_a_base_that_is_slow_is_asked_on_from_where_it_was(office: Office, monke
     play(here)
     assert document(base)["АбонентКонтакт"] == partner
     assert len([each for each in base.asked if each.path.startswith("Catalog")]) <= 5
+
+
+def test_a_base_may_take_longer_for_an_answer_than_a_round(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "TELL_SECONDS", 1.2)
+    monkeypatch.setattr(http, "HEAD_SECONDS", 0.2)
+    here, base = office()
+    base.fail("GET", "$metadata", Fault(seconds=0.5))
+    play(here)
+    document(base)
+    base.fail("POST", CALL, Fault(seconds=1.3))
+    play(here, "0501112233")
+    wait_for(lambda: not waiting(here), 15)
+    assert [each.path for each in base.asked].count("$metadata") == 1
+    assert len(base.writes()) == 2

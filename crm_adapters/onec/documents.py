@@ -9,18 +9,19 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from crm_adapters.contract import Telling
-from crm_adapters.errors import AdapterError, NotSent, NotWanted, Refused, SignInRefused
+from crm_adapters.errors import AdapterError, NotSent, NotWanted, Refused, SignInRefused, TryAgain
 from crm_adapters.events import CallEnded, RecordingReady
 from crm_adapters.onec import mapping
 from crm_adapters.onec.answers import Exceptional, Exists, NoSuchKey
 from crm_adapters.onec.client import Base
-from crm_adapters.onec.contacts import Contact, find_contact
+from crm_adapters.onec.contacts import CONTACT, LOOKED, Contact, find_contact
 from crm_adapters.onec.profiles import COMMENT, PROFILES, Profile
 
 log = logging.getLogger(__name__)
 
 SENT, EXCEPTIONS, WITHOUT_USER = "sent", "exceptions", "without_user"
 LOOKUPS, MOST_LOOKUPS = "lookups", 2
+READ_ANEW = "read_anew"
 MOST_EXCEPTIONS = 3
 """A rule of the company's own code refuses again and again: then an administrator has to look."""
 LINKED = "onec_linked"
@@ -82,12 +83,25 @@ def _created(base: Base, profile: Profile, telling: Telling, event: CallEnded, v
             return str(values["Ref_Key"])
         except NoSuchKey as error:
             if user_id is None:
+                _read_anew(base, telling, error)
                 raise
             log.warning("a responsible user is not in 1C: %s", error, extra={"call_id": telling.event.call_id})
         else:
             telling.notes[LINKED] = event.recording_url is not None
             return str(made.get("Ref_Key") or values["Ref_Key"])
     raise AssertionError("the last try is without anybody")
+
+
+def _read_anew(base: Base, telling: Telling, error: NoSuchKey) -> None:
+    """Not the responsible is gone, then the state or the contact: both are asked for once more. Raises TryAgain."""
+    if telling.progress.get(READ_ANEW):
+        return
+    telling.progress[READ_ANEW] = True
+    for kept in (CONTACT, LOOKED):
+        telling.progress.pop(kept, None)
+    for state in [state for state in _states if state[0] == base.url]:
+        _states.pop(state, None)
+    raise TryAgain(str(error), code=error.code) from None
 
 
 def _written(base: Base, profile: Profile, event: CallEnded) -> str | None:
@@ -151,10 +165,10 @@ def state_key(base: Base, profile: Profile, name: str) -> str | None:
             if getattr(error, "maybe_done", False):
                 raise
             return None
-        for row in rows:
-            for named in (row.get("PredefinedDataName"), row.get("Description")):
-                if named and row.get("Ref_Key"):
-                    _states.setdefault((base.url, str(named)), str(row["Ref_Key"]))
+        there = [row for row in rows if row.get("Ref_Key") and not row.get("DeletionMark")]
+        for property_name in ("PredefinedDataName", "Description"):  # a state of the company's own may have the name
+            for row in there:
+                _states.setdefault((base.url, str(row.get(property_name))), str(row["Ref_Key"]))
         known = _states.get((base.url, name))
     return known
 

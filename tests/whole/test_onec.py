@@ -84,8 +84,10 @@ def test_bsp_gets_one_document_with_contact_responsible_and_result(office: Offic
     assert base.complaints == []
 
 
-def test_unf_gets_an_event_that_is_done_or_to_be_called_back(office: Office) -> None:
+def test_unf_gets_an_event_that_is_done_or_to_be_called_back(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retry, "DELIVERY_WAITS", (0.1, 60))
     here, base = office(UNF, users="Catalog_Сотрудники")
+    base.add("Catalog_СостоянияСобытий", "Завершено", DeletionMark=True)
     states = {name: base.add("Catalog_СостоянияСобытий", name) for name in ("Запланировано", "Завершено", "Отменено")}
     client = base.add_contact("Catalog_Контрагенты", "Іван", "067 123-45-67")
     play(here, **ANSWERED)
@@ -98,6 +100,10 @@ def test_unf_gets_an_event_that_is_done_or_to_be_called_back(office: Office) -> 
     assert answered["ОкончаниеСобытия"] > answered["НачалоСобытия"]
     assert missed["Состояние_Key"] == states["Запланировано"]
     assert missed["Участники"][0]["Контакт"] == ""
+    del base.rows["Catalog_СостоянияСобытий"][states["Завершено"]]  # as in a base that was set up anew
+    another = base.add("Catalog_СостоянияСобытий", "Завершено")
+    play(here, "0501112244", **ANSWERED)
+    assert document(base, EVENT, 3)["Состояние_Key"] == another
     assert base.complaints == []
 
 

@@ -22,7 +22,7 @@ from crm_adapters.onec import DESCRIPTION, doors, telephony
 from crm_adapters.onec.client import Base
 from crm_adapters.onec.contacts import find_contact
 from crm_adapters.onec.documents import add_recording, region_of, write_document
-from crm_adapters.onec.fields import TELEPHONY
+from crm_adapters.onec.fields import LOOKUP, TELEPHONY
 from crm_adapters.onec.findings import check
 from crm_adapters.onec.profiles import PROFILES, Profile, recognised
 
@@ -30,6 +30,8 @@ TOLD_OF_START, TOLD_OF_END = "onec_started", "ended"
 HISTORY = "onec_history"
 """A note on a call whose end named no recording: what УНФ was told of it."""
 LEAST_SECONDS = 1.0
+LOOKUP_LASTS = 60.0
+"""An administrator who adds the document to what the base publishes need not wait long for calls to be written."""
 PATIENCE = 30.0
 """How long 1C may take for one answer where nobody waits for it."""
 
@@ -99,8 +101,9 @@ class Adapter(CRMAdapter):
 
     def _profile(self, base: Base) -> Profile:
         """The profile that is set, else the one by what the base publishes. Raises AdapterError."""
-        named = PROFILES.get(self.account.settings.get("onec_profile", ""))
-        profile = named or recognised(base.schema())
+        profile = PROFILES.get(self.account.settings.get("onec_profile", "")) or recognised(base.schema())
+        if profile is PROFILES[LOOKUP] and not self.account.settings.get("onec_profile"):
+            profile = recognised(base.schema(lasts=LOOKUP_LASTS))
         if profile is None:
             raise Misconfigured("1C publishes neither calls nor contacts by OData: add them to its composition")
         return profile

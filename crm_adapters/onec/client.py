@@ -88,11 +88,11 @@ class Base:
         """Changes some properties of an object. Raises NoSuchKey where there is none."""
         self._valid(self._ask("PATCH", f"{name}(guid'{key}')", {}, values))
 
-    def schema(self, *, fresh: bool = False) -> Schema:
-        """What the base publishes, as it was an hour ago at most."""
+    def schema(self, *, lasts: float = SCHEMA_LASTS) -> Schema:
+        """What the base publishes, as it was `lasts` seconds ago at most."""
         key = (self.account.connection, self.url, self.account.settings.get("onec_user", ""))
         kept = _schemas.get(key)
-        if kept is None or fresh or time.monotonic() - kept[0] > SCHEMA_LASTS:
+        if kept is None or time.monotonic() - kept[0] > lasts:
             kept = (time.monotonic(), self._read_schema())
             if len(_schemas) > 1000:
                 _schemas.clear()

@@ -38,7 +38,7 @@ def check(account: Account) -> list[Finding]:
 
 
 def _check_odata(base: Base) -> Iterator[Finding]:
-    schema = base.schema(fresh=True)
+    schema = base.schema(lasts=0.0)
     named = base.account.settings.get("onec_profile", "")
     profile = PROFILES.get(named) or recognised(schema)
     if profile is None:

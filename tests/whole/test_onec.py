@@ -14,6 +14,7 @@ from sqlalchemy import select
 from connector.delivery import loop, retry
 from connector.models import Call, Delivery
 from crm_adapters import http
+from crm_adapters.onec import adapter
 from crm_adapters.onec.contacts import is_number
 from tests.emulators.evrotel import Recordings, WebApps, wav
 from tests.emulators.onec import Fault, OneC
@@ -259,7 +260,7 @@ def test_a_recording_that_is_named_later_is_added_to_the_document(
     assert not [each for each in base.complaints if "ignored" in each]
 
 
-def test_accounting_looks_names_up_and_gets_no_documents(office: Office) -> None:
+def test_accounting_looks_names_up_and_gets_no_documents(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     here, base = office(ACCOUNTING)
     base.add_contact("Catalog_Контрагенты", "ТОВ Ромашка", "0671234567")
     evrotel = here.transmitter()
@@ -267,6 +268,10 @@ def test_accounting_looks_names_up_and_gets_no_documents(office: Office) -> None
     wait_for(lambda: card(here) == {"name": "ТОВ Ромашка"}, 10)
     assert base.writes() == []
     assert "warning" in {each.status for each in here.check() if each.name == "1c-document"}
+    monkeypatch.setattr(adapter, "LOOKUP_LASTS", 0.0)
+    base.sets[CALL], base.rows[CALL] = BSP[CALL], {}
+    play(here, "0501112233")
+    document(base)
 
 
 def test_unf_telephony_shows_cards_keeps_calls_and_dials(office: Office) -> None:

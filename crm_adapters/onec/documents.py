@@ -19,7 +19,7 @@ from crm_adapters.onec.profiles import COMMENT, PROFILES, Profile
 
 log = logging.getLogger(__name__)
 
-SENT, EXCEPTIONS, WITHOUT_USER = "sent", "exceptions", "without_user"
+SENT, ABSENT, EXCEPTIONS = "sent", "absent", "exceptions"
 LOOKUPS, MOST_LOOKUPS = "lookups", 2
 READ_ANEW = "read_anew"
 MOST_EXCEPTIONS = 3
@@ -36,17 +36,23 @@ def write_document(base: Base, profile: Profile, telling: Telling, event: CallEn
     """Makes the call's document; sets its key. Raises AdapterError."""
     if not profile.document:
         raise NotWanted("the profile lookup-only writes no documents")
-    if telling.progress.get(SENT) and (key := _written(base, profile, event)):
-        telling.crm_call_id = key
-        return
+    progress = telling.progress
+    if progress.get(SENT):
+        if key := _written(base, profile, event, progress):
+            telling.crm_call_id = key
+            return
+        progress[SENT] = False  # a slow base's round may end here: it is not looked for again
     values = _document(base, profile, telling, event)
-    telling.progress[SENT] = True
+    progress |= {SENT: True, ABSENT: False}
     save()
     try:
         telling.crm_call_id = _created(base, profile, telling, event, values)
+    except NotSent:
+        progress[SENT] = False
+        raise
     except Exceptional as error:
-        telling.progress[EXCEPTIONS] = telling.progress.get(EXCEPTIONS, 0) + 1
-        if telling.progress[EXCEPTIONS] >= MOST_EXCEPTIONS:
+        progress[EXCEPTIONS] = progress.get(EXCEPTIONS, 0) + 1
+        if progress[EXCEPTIONS] >= MOST_EXCEPTIONS:
             raise Refused(
                 f"{error}. A rule of this base refuses the document: mend it, then retry", code="-1"
             ) from None
@@ -104,13 +110,14 @@ def _read_anew(base: Base, telling: Telling, error: NoSuchKey) -> None:
     raise TryAgain(str(error), code=error.code) from None
 
 
-def _written(base: Base, profile: Profile, event: CallEnded) -> str | None:
-    """The key of the document that an earlier try has made; None where it made none."""
+def _written(base: Base, profile: Profile, event: CallEnded, progress: dict[str, Any]) -> str | None:
+    """The key of the document that an earlier try has made; None where none. `progress` keeps how far it came."""
     key = mapping.document_key(event.call_id)
     try:
-        return str(base.get(profile.document, key).get("Ref_Key") or key)
+        if not progress.get(ABSENT):
+            return str(base.get(profile.document, key).get("Ref_Key") or key)
     except NoSuchKey:
-        pass
+        progress[ABSENT] = True
     # A base that gives keys of its own instead of ours is searched by what a filter can name.
     moment = f"Date eq datetime'{mapping.wall_time(event.started_at, zone_of(base))}'"
     number = f" and {profile.number} eq '{mapping.number_of(event, base.account.language)}'" if profile.number else ""

@@ -146,7 +146,11 @@ def clear_incoming(store: Store) -> None:
     """Deletes what jobs that were killed have left."""
     before = time.time() - LONGEST_JOB_SECONDS
     for path in store.incoming.iterdir() if store.incoming.is_dir() else ():
-        if path.stat().st_mtime < before:
+        try:
+            is_left = path.stat().st_mtime < before
+        except FileNotFoundError:
+            continue  # its job has ended, or another worker was first
+        if is_left:
             shutil.rmtree(path, ignore_errors=True)
 
 

@@ -36,6 +36,7 @@ def test_only_what_is_kept_stays(deployment: Deployment) -> None:
     files["half"] = place(deployment.store.incoming / "job-0a1b" / "came", hours_old=2)
     os.utime(files["half"].parent, (files["half"].stat().st_mtime,) * 2)
     files["arriving"] = place(deployment.store.incoming / "job-2c3d" / "came", hours_old=0)
+    (deployment.store.incoming / "job-3e4f").symlink_to("gone")  # as one that ends while it is looked at
     assert sweep(deployment) == 3
     assert {name for name, path in files.items() if path.exists()} == {"ready", "mp3", "arriving"}
 

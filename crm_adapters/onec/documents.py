@@ -81,7 +81,7 @@ def _created(base: Base, profile: Profile, telling: Telling, event: CallEnded, v
     """The key of what 1C made. A responsible who is gone from the base costs the call nothing: the default's it is."""
     users = [key for key in ("Ответственный_Key", "Автор_Key") if key in values]
     without = {key: value for key, value in values.items() if key not in users}
-    tried = list(dict.fromkeys([values.get("Ответственный_Key"), _guid(event.fallback_user_id), None]))
+    tried = list(dict.fromkeys([values.get("Ответственный_Key"), as_key(event.fallback_user_id), None]))
     for user_id in tried:
         try:
             made = base.create(profile.document, without | (dict.fromkeys(users, user_id) if user_id else {}))
@@ -129,7 +129,7 @@ def _written(base: Base, profile: Profile, event: CallEnded, progress: dict[str,
 
 def _document(base: Base, profile: Profile, telling: Telling, event: CallEnded) -> dict[str, Any]:
     contact = _contact(base, profile, telling, event)
-    user_id = _guid(event.user_id) or _guid(event.fallback_user_id)
+    user_id = as_key(event.user_id) or as_key(event.fallback_user_id)
     zone, language = zone_of(base), base.account.language
     if profile is PROFILES["bsp"]:
         return mapping.bsp_document(event, contact=contact, user_id=user_id, zone=zone, language=language)
@@ -158,7 +158,8 @@ def _contact(base: Base, profile: Profile, telling: Telling, event: CallEnded) -
         return None
 
 
-def _guid(text: str | None) -> str | None:
+def as_key(text: str | None) -> str | None:
+    """A key of 1C's; None where the text is none."""
     return text if text and _GUID.fullmatch(text) else None
 
 

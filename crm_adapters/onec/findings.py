@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from crm_adapters.contract import Account, Finding
-from crm_adapters.errors import AdapterError, SignInRefused
+from crm_adapters.errors import AdapterError, SignInRefused, Unreachable
 from crm_adapters.findings import doubtful, right, some_of, wrong
 from crm_adapters.onec import mapping
 from crm_adapters.onec.answers import NoSuchKey
 from crm_adapters.onec.client import Base
-from crm_adapters.onec.documents import state_key
+from crm_adapters.onec.documents import as_key, state_key
 from crm_adapters.onec.fields import LOOKUP, TELEPHONY
 from crm_adapters.onec.metadata import Schema
 from crm_adapters.onec.profiles import PROFILES, Profile, contact_sets, recognised
@@ -26,15 +26,20 @@ GONE = "Недействителен"
 
 
 def check(account: Account) -> list[Finding]:
-    """All findings. Raises nothing of 1C's."""
+    """All findings, as far as 1C answers. Raises nothing of 1C's."""
+    findings: list[Finding] = []
     try:
         if account.settings.get("onec_profile") == TELEPHONY:
             TelephonyAPI(account, SECONDS).check()
             return [right("1c", _("УНФ's telephony service answers"))]
         with Base(account, SECONDS) as base:
-            return list(_check_odata(base))
+            for finding in _check_odata(base):
+                findings.append(finding)  # noqa: PERF402 - those before what fails are kept
     except AdapterError as error:
-        return [wrong("1c", _("1C can't be asked: %(why)s"), _("Mend that; calls are kept meanwhile."), why=str(error))]
+        findings.append(
+            wrong("1c", _("1C can't be asked: %(why)s"), _("Mend that; calls are kept meanwhile."), why=str(error))
+        )
+    return findings
 
 
 def _check_odata(base: Base) -> Iterator[Finding]:
@@ -63,9 +68,11 @@ def _check_odata(base: Base) -> Iterator[Finding]:
         )
     yield from _properties(schema, profile)
     yield _contacts(schema, profile)
-    states = [profile.states] if schema.has(profile.states) else []
-    yield from _readable(base, profile, [*states, *contact_sets(schema, profile)])
-    yield from _users(base, schema, profile)
+    needed = [profile.document, profile.states, profile.users if profile.document else ""]
+    unreadable = list(_unreadable(base, [*filter(schema.has, needed), *contact_sets(schema, profile)]))
+    yield from unreadable
+    if profile.users not in {each.values["set"] for each in unreadable}:
+        yield from _users(base, schema, profile)
     yield from _states(base, profile)
 
 
@@ -96,12 +103,12 @@ def _properties(schema: Schema, profile: Profile) -> Iterator[Finding]:
         yield right("1c-document", _("%(set)s has all that is written"), set=profile.document)
 
 
-def _readable(base: Base, profile: Profile, others: list[str]) -> Iterator[Finding]:
+def _unreadable(base: Base, names: list[str]) -> Iterator[Finding]:
     """Whether the user's rights are enough: a set may be published that they may not read."""
-    for name in filter(None, (profile.document, *others)):
+    for name in names:
         try:
             base.rows(name, select="Ref_Key", top="1")
-        except SignInRefused:
+        except (SignInRefused, Unreachable):
             raise
         except AdapterError as error:
             yield wrong(
@@ -168,7 +175,7 @@ def _named(base: Base, profile: Profile) -> list[str]:
 
 def _is_there(base: Base, profile: Profile, user_id: str) -> bool:
     try:
-        return not _has_left(base.get(profile.users, user_id))
+        return as_key(user_id) is not None and not _has_left(base.get(profile.users, user_id))
     except NoSuchKey:
         return False
 

@@ -226,6 +226,12 @@ def test_check_compares_each_property_and_writes_nothing(office: Office) -> None
     assert (finding.status, "Важность" in finding.text) == ("error", True)
     next(iter(base.rows["Catalog_Пользователи"].values()))["Недействителен"] = True
     assert {each.status for each in here.check() if each.name == "1c-users"} == {"error"}
+    here.set(extensions="101=garbage")
+    assert "garbage" in next(each.text for each in here.check() if each.name == "1c-users")
+    base.denied |= {CALL, "Catalog_Пользователи"}
+    said = [each for each in here.check() if each.name.startswith("1c")]
+    assert [each.text.split()[0] for each in said if each.name == "1c-rights"] == [CALL, "Catalog_Пользователи"]
+    assert "1c-contacts" in {each.name for each in said}
     assert base.writes() == []
 
 

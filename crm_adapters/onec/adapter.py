@@ -20,7 +20,7 @@ from crm_adapters.errors import (
 from crm_adapters.events import CallEnded, CallStarted, Direction, RecordingReady
 from crm_adapters.onec import DESCRIPTION, doors, telephony
 from crm_adapters.onec.client import Base
-from crm_adapters.onec.contacts import find_contact
+from crm_adapters.onec.contacts import find_contact, plain_name
 from crm_adapters.onec.documents import add_recording, region_of, write_document
 from crm_adapters.onec.fields import LOOKUP, TELEPHONY
 from crm_adapters.onec.findings import check
@@ -142,9 +142,9 @@ def _tell_start(service: telephony.TelephonyAPI, event: CallStarted, telling: Te
     telling.notes[TOLD_OF_START] = True
     if event.client_number and not known:
         known = service.tell(telephony.contact(event.client_number, event.call_id), telling)
-    shown = {"name": known.get("contact_name", ""), "responsible": known.get("responsible", "")}
+    shown = {"name": plain_name(known.get("contact_name", "")), "responsible": plain_name(known.get("responsible", ""))}
     if any(shown.values()):
-        telling.notes[CARD] = {key: value[:200] for key, value in shown.items() if value}
+        telling.notes[CARD] = {key: value for key, value in shown.items() if value}
 
 
 def _tell_end(service: telephony.TelephonyAPI, event: CallEnded, telling: Telling, save: Save) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -70,8 +71,14 @@ def _found(base: Base, catalog: str, number: str, home: str) -> Contact | None:
         except Refused:
             continue
         if not row.get("DeletionMark"):
-            return Contact(catalog=catalog, key=key, name=str(row.get("Description") or "").strip()[:200])
+            return Contact(catalog=catalog, key=key, name=plain_name(str(row.get("Description") or "")))
     return None
+
+
+def plain_name(text: str) -> str:
+    """A name as it may be shown and written anywhere: without what no text has, such as NUL and half characters."""
+    shown = "".join(" " if unicodedata.category(each) in {"Cc", "Cs"} else each for each in text)
+    return " ".join(shown.split())[:200]
 
 
 def _rows(base: Base, catalog: str, number: str, home: str) -> list[dict[str, Any]]:

@@ -120,8 +120,9 @@ def _written(base: Base, profile: Profile, event: CallEnded, progress: dict[str,
         progress[ABSENT] = True
     # A base that gives keys of its own instead of ours is searched by what a filter can name.
     moment = f"Date eq datetime'{mapping.wall_time(event.started_at, zone_of(base))}'"
-    number = f" and {profile.number} eq '{mapping.number_of(event, base.account.language)}'" if profile.number else ""
-    found = base.rows(profile.document, filter=moment + number, top="100")
+    number = mapping.number_of(event, base.account.language).replace("'", "''")
+    which = f" and {profile.number} eq '{number}'" if profile.number else ""
+    found = base.rows(profile.document, filter=moment + which, top="100")
     comment = mapping.comment_of(event.call_id)
     ours = (row for row in found if any(comment in str(row.get(name) or "") for name in (COMMENT, profile.text)))
     return next((str(row["Ref_Key"]) for row in ours if row.get("Ref_Key")), None)

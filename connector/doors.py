@@ -11,7 +11,7 @@ from flask import Blueprint, Response, abort, jsonify, request
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from connector.calls.people import users, users_by_extension
+from connector.calls.people import unknown_extensions, users, users_by_extension
 from connector.click_to_call.dial_requests import DialRequest, ask_to_dial
 from connector.click_to_call.for_servers import dial_from
 from connector.connections.accounts import OtherAccount, account_key, keep_installation, note_echo
@@ -210,10 +210,10 @@ def _take(
 
 
 def _extensions(here: Deployment, connection: Connection) -> list[dict[str, str]]:
-    """The known extensions and whose they are."""
+    """The known extensions and whose they are, and those that calls of late have named."""
     names = {user.id: user.name for user in users(here, connection)}
-    known = sorted(users_by_extension(here, connection).items())
-    return [{"name": names.get(user_id) or extension, "ext": extension} for extension, user_id in known]
+    known = dict.fromkeys(unknown_extensions(here, connection), "") | users_by_extension(here, connection)
+    return [{"name": names.get(user_id) or extension, "ext": extension} for extension, user_id in sorted(known.items())]
 
 
 def _ask_account(here: Deployment, connection: Connection) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from connector.calls.numbers import dialable_number, is_clients
-from connector.calls.people import users_by_extension
+from connector.calls.people import unknown_extensions, users_by_extension
 from connector.click_to_call.at_once import AskedLately, DialStatus, NoBillcode, dial_at_once
 from connector.click_to_call.dial_requests import DialRequest
 from connector.connections.store import Connection
@@ -31,7 +31,7 @@ def dial_from(here: Deployment, connection: Connection, extension: str, number: 
     if client is None or not is_clients(client):
         return _problem(connection, 400, DIAL_REASONS["no_number"])
     known = users_by_extension(here, connection)
-    if known and extension not in known:
+    if known and extension not in known and extension not in unknown_extensions(here, connection):
         return _problem(connection, 400, DIAL_REASONS["no_extension"])
     request = DialRequest(key=key, origin=DialOrigin.CLICK, number=client, extensions=(extension,))
     try:

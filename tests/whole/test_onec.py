@@ -284,13 +284,16 @@ def test_unf_telephony_shows_cards_keeps_calls_and_dials(office: Office) -> None
     here, base = office(UNF, onec_profile="unf-telephony", onec_crm_token="crm-token-1C", onec_pbx_token="pbx-token-1C")
     base.telephony.contacts["380671234567"] = {"contact_name": "Іван", "responsible": "101"}
     evrotel = here.transmitter()
-    started = evrotel.start(CLIENT, "101")
+    started = evrotel.start(CLIENT, "101", calldate=None)
     wait_for(lambda: card(here) == {"name": "Іван", "responsible": "101"}, 10)
     evrotel.end(started.callid, **ANSWERED)
     wait_for(lambda: len(base.telephony.said) == 4, 10)
     said = base.telephony.said
     assert (said[0]["cmd"], said[0]["type"]) == ("event", "INCOMING")
     assert (said[2]["type"], said[3]["status"], said[3]["duration"]) == ("COMPLETED", "Success", "95")
+    asked = {"cmd": "accounts", "token": "pbx-token-1C"}
+    accounts = requests.post(f"{here.url}/onec/acme/telephony", data=asked, timeout=5)
+    assert accounts.json() == [{"name": "101", "ext": "101"}]
     assert base.telephony.refusals == []
     assert {each.status for each in here.check() if each.name.startswith("1c")} == {"ok"}
 

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
@@ -29,18 +30,28 @@ USERS_SECONDS = 5.0
 TELL_SECONDS = 12.0
 """The longest that one go of up to 50 tellings may take: what hangs then is looked up and made good within half a
 minute."""
+TURN_SECONDS = 3.0
+"""After so long a lane gives its thread back, also with more to tell: others may wait for one."""
 
 
-def work_lane(deployment: Deployment, connection_id: int, owner: str, stop: threading.Event) -> None:
-    """Leases the lane and works it; does nothing where another has it. Never raises."""
+@dataclass
+class Worked:
+    """What came of a lane's turn: how long its last go took (None: there was none), and whether there is more."""
+
+    last_seconds: float | None = None
+    more: bool = False
+
+
+def work_lane(deployment: Deployment, connection_id: int, owner: str, stop: threading.Event) -> Worked:
+    """Leases the lane and works it for a turn; does nothing where another has it. Never raises."""
     database = deployment.database
+    worked = Worked()
     try:
         with database.write() as db:
             if not lanes.lease(db, connection_id, owner, now()):
-                return
+                return worked
         try:
-            while not stop.is_set() and _tell_once(deployment, connection_id, owner):
-                pass
+            _work_a_turn(deployment, connection_id, owner, stop, worked)
         finally:
             with database.write() as db:
                 lanes.release(db, connection_id, owner)
@@ -50,6 +61,21 @@ def work_lane(deployment: Deployment, connection_id: int, owner: str, stop: thre
         logger.exception(
             "connection %s: the lane stopped; it is taken up again when its lease has lapsed", connection_id
         )
+    return worked
+
+
+def _work_a_turn(deployment: Deployment, connection_id: int, owner: str, stop: threading.Event, worked: Worked) -> None:
+    """Tells what is due until nothing is, or until the turn is over and another lane may want the thread."""
+    over, go_on = time.monotonic() + TURN_SECONDS, True
+    while go_on and not stop.is_set():
+        if time.monotonic() > over:
+            worked.more = True
+            return
+        began = time.monotonic()
+        try:
+            go_on = _tell_once(deployment, connection_id, owner)
+        finally:
+            worked.last_seconds = time.monotonic() - began
 
 
 def _tell_once(deployment: Deployment, connection_id: int, owner: str) -> bool:

@@ -27,6 +27,7 @@ from connector.delivery import lanes
 from connector.delivery.keepalive import keep_accounts_alive
 from connector.delivery.loop import work_lane
 from connector.delivery.purge import purge
+from connector.delivery.turns import QUICK_LANES, SLOW_LANES, Turns
 from connector.delivery.wake import watch
 from connector.deployment import Deployment
 from connector.reconciliation.schedule import reconcile_due
@@ -40,8 +41,6 @@ logger = logging.getLogger(__name__)
 
 TICKS_END_WITHIN = 2.0
 """So long a stop waits for jobs of the clock, which use the database that is closed next."""
-LANES_AT_ONCE = 24
-"""An account that does not answer keeps its thread for a whole go: a few of them must not hold up the others' cards."""
 DIALS_AT_ONCE, PLAYS_AT_ONCE = 16, 24
 """Requests to Evrotel at once; one that plays a message lasts as long as the call, so those have their own threads."""
 
@@ -53,9 +52,9 @@ class Worker:
         self.owner = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
         self._deployment = deployment
         self._stop = stop
-        self._working: set[int] = set()
+        self._turns = Turns()
         self._dispatching = threading.Lock()
-        self._lanes = ThreadPoolExecutor(LANES_AT_ONCE, thread_name_prefix="lane")
+        self._lanes = ThreadPoolExecutor(QUICK_LANES + SLOW_LANES, thread_name_prefix="lane")
         self._recordings = ThreadPoolExecutor(RECORDINGS_AT_ONCE, thread_name_prefix="recording")
         self._dials = ThreadPoolExecutor(DIALS_AT_ONCE, thread_name_prefix="dial")
         self._plays = ThreadPoolExecutor(PLAYS_AT_ONCE, thread_name_prefix="play")
@@ -154,27 +153,24 @@ class Worker:
     def dispatch(self) -> None:
         """Hands every lane that is due and free to a thread."""
         with self._dispatching:
-            if self._stop.is_set() or len(self._working) >= LANES_AT_ONCE:
+            if self._stop.is_set():
                 return
             with self._deployment.database.read() as db:
                 due = lanes.due(db, now())
-            for connection_id in due:
-                if connection_id not in self._working and len(self._working) < LANES_AT_ONCE:
-                    self._working.add(connection_id)
-                    self._lanes.submit(self._work, connection_id)
+            for connection_id in self._turns.take(due):
+                self._lanes.submit(self._work, connection_id)
 
     def _work(self, connection_id: int) -> None:
-        try:
-            work_lane(self._deployment, connection_id, self.owner, self._stop)
-        finally:
-            self._working.discard(connection_id)
+        worked = work_lane(self._deployment, connection_id, self.owner, self._stop)
+        self._turns.end(connection_id, worked.last_seconds)
+        if worked.more:
+            _guarded(self.dispatch)()
 
     def renew_leases(self) -> None:
         """Keeps the lanes that are being worked on, and the recordings that are being fetched."""
         renew_recordings(self._deployment.database, self.owner)
         self._players.renew()
-        working = list(self._working)
-        if working:
+        if working := self._turns.working:
             with self._deployment.database.write() as db:
                 lanes.renew(db, self.owner, working, now())
 

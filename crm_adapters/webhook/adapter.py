@@ -29,6 +29,20 @@ SENT, FORWARDED, THEIR_CALLID = "sent", "forwarded", "forward_callid"
 _LATE = threading.BoundedSemaphore(64)
 """Receivers that a process waits for at once while phones ring."""
 
+_TOO_LATE = Sent(exchange=None, error=NotSent("it goes first in the next round"))
+
+
+class _Until:
+    """The end of a round. What is begun in its second half might be cut off: a receiver that takes its time would be
+    told twice, and pass for one that does not answer."""
+
+    def __init__(self, seconds: float) -> None:
+        self.deadline = time.monotonic() + seconds
+        self._last_begin = self.deadline - seconds / 2
+
+    def may_begin(self) -> bool:
+        return time.monotonic() <= self._last_begin
+
 
 class Adapter(CRMAdapter):
     """The translator for own CRMs."""
@@ -47,13 +61,13 @@ class Adapter(CRMAdapter):
         tellings = self.declared(tellings)
         if priority is Priority.START and self._tell_while_it_rings(tellings, save, seconds):
             return
-        deadline, stop = time.monotonic() + seconds, threading.Event()
+        until, stop = _Until(seconds), threading.Event()
 
         def tell_one(telling: Telling) -> None:
             if stop.is_set():
                 telling.error = NotSent("the receiver has asked for patience")
                 return
-            self._tell(telling, save, deadline)
+            self._tell(telling, save, until)
             if isinstance(telling.error, AccountTrouble | SignInRefused):
                 stop.set()
 
@@ -73,7 +87,7 @@ class Adapter(CRMAdapter):
         def ask() -> None:
             try:
                 for telling in tellings:
-                    self._tell(telling, save, time.monotonic() + SECONDS)
+                    self._tell(telling, save, _Until(SECONDS))
                 if given_up.is_set():
                     self._hold_no_longer(tellings)
                     save(tellings)
@@ -100,10 +114,10 @@ class Adapter(CRMAdapter):
             if told and isinstance(telling.error, Held):
                 telling.error.retry_after = 0.0
 
-    def _tell(self, telling: Telling, save: Save, deadline: float) -> None:
+    def _tell(self, telling: Telling, save: Save, until: _Until) -> None:
         """The event, and Evrotel's own request where that is forwarded; what was taken is not sent again."""
         if (message := self._to_send(telling)) is not None:
-            sent = send(self.account, message, deadline)
+            sent = send(self.account, message, until.deadline) if until.may_begin() else _TOO_LATE
             _note(telling, sent)
             if sent.error is None:
                 telling.progress[SENT] = True
@@ -111,7 +125,7 @@ class Adapter(CRMAdapter):
         if (inbound := self._to_forward(telling)) is not None:
             if telling.progress.get(SENT):
                 save([telling])
-            sent = forward(self.account, inbound, deadline)
+            sent = forward(self.account, inbound, until.deadline) if until.may_begin() else _TOO_LATE
             _note(telling, sent)
             if sent.error is None:
                 telling.progress[FORWARDED] = True

@@ -20,7 +20,7 @@ from connector.delivery.retry import Decision, Verdict, decide, probe_wait
 from connector.log import about
 from connector.models import Attempt, Call, Connection, Delivery, DeliveryKind, DeliveryState, Lane
 from crm_adapters.contract import Telling
-from crm_adapters.errors import AccountTrouble, AdapterError, Held, Misconfigured, SignInRefused, TryAgain
+from crm_adapters.errors import AccountTrouble, AdapterError, Held, Misconfigured, NotSent, SignInRefused, TryAgain
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ def put_off(db: SQLConnection, delivery_id: int, attempts: int, reason: str, at:
 
 def settle(db: SQLConnection, connection_id: int, told: Sequence[Told], at: datetime) -> Verdict | None:
     """Writes all outcomes; returns ACCOUNT or PAUSE where nothing more is to be told for now."""
-    if tries := [_attempt(each, at) for each in told if not _still_held(each)]:
+    if tries := [_attempt(each, at) for each in told if not (_still_held(each) or _not_tried(each))]:
         db.execute(insert(Attempt), tries)
     answered_at = _answered_at(db, connection_id)
     answered = any(not isinstance(each.telling.error, AccountTrouble) for each in told)
@@ -111,6 +111,12 @@ def settle(db: SQLConnection, connection_id: int, told: Sequence[Told], at: date
 def _still_held(each: Told) -> bool:
     """Whether nothing is new: a telling that waits for weeks must not fill the database with its looks."""
     return isinstance(each.telling.error, Held) and _text(each.telling.error) == each.known_error
+
+
+def _not_tried(each: Told) -> bool:
+    """Whether its turn did not come: behind a slow account a queue would fill pages and log with tries that were
+    none."""
+    return isinstance(each.telling.error, NotSent) and not each.telling.exchanges
 
 
 def note_trouble(db: SQLConnection, connection_id: int, error: AccountTrouble, at: datetime) -> None:
@@ -223,7 +229,7 @@ def _failed(db: SQLConnection, each: Told, error: AdapterError, at: datetime, ow
         logger.error("the CRM will not take %s: %s", each.kind, error, extra=about(each.call_id))
     elif decision.verdict is Verdict.NOT_WANTED:
         logger.info("%s stays in the journal: %s", each.kind, error, extra=about(each.call_id))
-    elif not _still_held(each):
+    elif not (_still_held(each) or _not_tried(each)):
         logger.warning("%s not told (%s): %s", each.kind, decision.verdict, error, extra=about(each.call_id))
     return decision.verdict
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
-QUICK_LANES, SLOW_LANES = 24, 40
+QUICK_LANES, SLOW_LANES = 24, 32
 """So many threads are for lanes whose CRM answers soon, and so many more for those whose last go was a long one."""
 SLOW_SECONDS = 3.0
 """A go that lasts longer makes its lane a slow one until a later go is quick again."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from crm_adapters.addresses import address_parts
@@ -25,11 +26,26 @@ from crm_adapters.webhook.sending import SECONDS, Sent, send
 logger = logging.getLogger(__name__)
 
 AT_ONCE = 8
+_SENDERS = threading.BoundedSemaphore(40)
+"""Threads that send besides those that tell: however many receivers are slow, a small machine has few to give."""
 SENT, FORWARDED, THEIR_CALLID = "sent", "forwarded", "forward_callid"
 _LATE = threading.BoundedSemaphore(64)
 """Receivers that a process waits for at once while phones ring."""
 
 _TOO_LATE = Sent(exchange=None, error=NotSent("it goes first in the next round"))
+
+
+@contextmanager
+def _senders(wanted: int) -> Iterator[int]:
+    """How many threads may send so many events; 0: only the one that asks."""
+    count = 0
+    while 1 < wanted > count < AT_ONCE and _SENDERS.acquire(blocking=False):
+        count += 1
+    try:
+        yield count
+    finally:
+        if count:
+            _SENDERS.release(count)
 
 
 class _Until:
@@ -71,10 +87,12 @@ class Adapter(CRMAdapter):
             if isinstance(telling.error, AccountTrouble | SignInRefused):
                 stop.set()
 
-        if len(tellings) == 1:
-            tell_one(tellings[0])
-        elif tellings:
-            with ThreadPoolExecutor(min(AT_ONCE, len(tellings)), thread_name_prefix="webhook") as threads:
+        with _senders(len(tellings)) as count:
+            if count < 2:
+                for telling in tellings:
+                    tell_one(telling)
+                return
+            with ThreadPoolExecutor(count, thread_name_prefix="webhook") as threads:
                 list(threads.map(tell_one, tellings))
 
     def _tell_while_it_rings(self, tellings: Sequence[Telling], save: Save, seconds: float) -> bool:

@@ -100,9 +100,14 @@ class Base:
         return kept[1]
 
     def _read_schema(self) -> Schema:
-        # Read once in an hour: a large base's takes longer than a round of tellings may.
-        self._deadline = max(self._deadline, time.monotonic() + METADATA_SECONDS)
-        reply = self._exchange("GET", f"{self.url}{ODATA}/$metadata", None, MOST_METADATA)
+        # Read once in an hour: a large base's takes longer than a round of tellings may. What comes after it has the
+        # time that was left before: else a slow base would keep its lane, and a worker from stopping, for minutes.
+        began, deadline = time.monotonic(), self._deadline
+        self._deadline = max(deadline, began + METADATA_SECONDS)
+        try:
+            reply = self._exchange("GET", f"{self.url}{ODATA}/$metadata", None, MOST_METADATA)
+        finally:
+            self._deadline = deadline + time.monotonic() - began
         if reply.status != HTTPStatus.OK:
             self._valid(answer_of(reply))
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -18,13 +19,17 @@ from crm_adapters.onec.profiles import CONTACTS, PHONE, PHONE_WITHOUT_CODES, SHO
 MOST_ROWS = 1000
 """A large base has hundreds of numbers with the same last four digits."""
 MOST_WAYS, USUAL_WAYS = 10, 4
-CONTACT, LOOKED = "contact", "looked"
+CONTACT, LOOKED, OWNERS, REFUSED = "contact", "looked", "owners", "refused_ways"
+TAKEN_LASTS = 600.0
 NATIONAL = 9
 """Digits of a national number of Ukraine without its zero: numbers that differ in these are two."""
 LEAST_DIGITS, LONGEST_NATIONAL = 7, 10
 _BETWEEN = re.compile(r"[,;]|[^\W\d]+")
 RUSSIA = "7"
 """Whose trunk prefix is 8."""
+
+_taken: dict[tuple[str, str], tuple[float, int]] = {}
+"""How a base was asked with success, by its address and the catalog; a hint, so threads need no lock."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +61,7 @@ def find_contact(
     looked = progress.setdefault(LOOKED, [])
     for catalog in contact_sets(base.schema(), profile):
         if catalog not in looked:
-            contact = _found(base, catalog, number, str(phonenumbers.country_code_for_region(region)))
+            contact = _found(base, catalog, number, str(phonenumbers.country_code_for_region(region)), progress)
             if contact is not None:
                 progress[CONTACT] = asdict(contact)
                 return contact
@@ -64,8 +69,12 @@ def find_contact(
     return None
 
 
-def _found(base: Base, catalog: str, number: str, home: str) -> Contact | None:
-    for key in owners(_rows(base, catalog, number, home), number, home):
+def _found(base: Base, catalog: str, number: str, home: str, progress: dict[str, Any]) -> Contact | None:
+    known = progress.setdefault(OWNERS, {})
+    if catalog not in known:
+        rows = _rows(base, catalog, number, home, progress.setdefault(REFUSED, {}))
+        known[catalog] = owners(rows, number, home)
+    for key in known[catalog]:
         try:
             row = base.get(catalog, key)
         except Refused:
@@ -81,26 +90,47 @@ def plain_name(text: str) -> str:
     return " ".join(shown.split())[:200]
 
 
-def _rows(base: Base, catalog: str, number: str, home: str) -> list[dict[str, Any]]:
+def _rows(base: Base, catalog: str, number: str, home: str, refused: dict[str, int]) -> list[dict[str, Any]]:
     """What may be the number: by its end; where a base does not take that or has too many of that end, as it is usually
-    written, at last in the catalog itself, where a base publishes no tables."""
-    table = f"{catalog}_{CONTACTS}"
-    by_end = [
-        ([by_its_end(number, *names)], {"select": ",".join(("Ref_Key", *names)), "top": str(MOST_ROWS)})
-        for names in ((PHONE, SHOWN), (PHONE,))
-    ]
-    for conditions, how in (*by_end, (_in_pieces(exactly(number)), {"top": str(MOST_ROWS)})):
+    written, at last in the catalog itself, where a base publishes no tables. `refused` is how many of these ways were
+    no use."""
+    ways, taken = _ways(number), refused.get(catalog, _way_taken(base, catalog))
+    for way in range(taken, len(ways)):
+        conditions, how = ways[way]
         try:
-            found = [row for each in conditions for row in base.rows(table, filter=each, **how)]
+            table = f"{catalog}_{CONTACTS}"
+            found = [row for each in conditions for row in base.rows(table, filter=each, top=str(MOST_ROWS), **how)]
         except (Refused, Misconfigured, Exceptional):
-            continue  # of other properties or not published: `check` tells of it
+            refused[catalog] = way + 1  # of other properties or not published: `check` tells of it
+            taken += taken == way
+            continue
+        _taken[base.url, catalog] = (time.monotonic(), taken)
         if len(found) < MOST_ROWS or owners(found, number, home):
             return found
+        refused[catalog] = way + 1
     condition = " or ".join(f"d/{each}" for each in exactly(number)[:USUAL_WAYS])
     try:
-        return within(base.rows(catalog, filter=f"{CONTACTS}/any(d: {condition})", top=str(MOST_ROWS)), number)
+        elements = base.rows(catalog, filter=f"{CONTACTS}/any(d: {condition})", top=str(MOST_ROWS))
     except (Refused, Misconfigured, Exceptional):
+        _taken.pop((base.url, catalog), None)
         return []
+    _taken[base.url, catalog] = (time.monotonic(), len(ways))
+    return within(elements, number)
+
+
+def _ways(number: str) -> list[tuple[list[str], dict[str, str]]]:
+    """How a table may be asked, the best first: conditions, and what else belongs to the questions."""
+    return [
+        ([by_its_end(number, PHONE, SHOWN)], {"select": f"Ref_Key,{PHONE},{SHOWN}"}),
+        ([by_its_end(number, PHONE)], {"select": f"Ref_Key,{PHONE}"}),
+        (_in_pieces(exactly(number)), {}),
+    ]
+
+
+def _way_taken(base: Base, catalog: str) -> int:
+    """The first way that the base has taken a while ago: a slow one has no time to refuse the others at each call."""
+    at, way = _taken.get((base.url, catalog), (0.0, 0))
+    return way if time.monotonic() - at < TAKEN_LASTS else 0
 
 
 def _in_pieces(conditions: Sequence[str]) -> list[str]:

@@ -14,13 +14,15 @@ from crm_adapters.events import CallEnded, RecordingReady
 from crm_adapters.onec import mapping
 from crm_adapters.onec.answers import Exceptional, Exists, NoSuchKey
 from crm_adapters.onec.client import Base
-from crm_adapters.onec.contacts import CONTACT, LOOKED, Contact, find_contact
+from crm_adapters.onec.contacts import CONTACT, LOOKED, OWNERS, Contact, find_contact
 from crm_adapters.onec.profiles import COMMENT, PROFILES, Profile
 
 log = logging.getLogger(__name__)
 
 SENT, ABSENT, EXCEPTIONS = "sent", "absent", "exceptions"
 LOOKUPS, MOST_LOOKUPS = "lookups", 2
+ROUNDS, MOST_ROUNDS = "rounds", 10
+"""A base so slow that this many rounds were not enough to say whose number it is gets the call without a contact."""
 READ_ANEW = "read_anew"
 MOST_EXCEPTIONS = 3
 """A rule of the company's own code refuses again and again: then an administrator has to look."""
@@ -103,7 +105,7 @@ def _read_anew(base: Base, telling: Telling, error: NoSuchKey) -> None:
     if telling.progress.get(READ_ANEW):
         return
     telling.progress[READ_ANEW] = True
-    for kept in (CONTACT, LOOKED):
+    for kept in (CONTACT, LOOKED, OWNERS):
         telling.progress.pop(kept, None)
     for state in [state for state in _states if state[0] == base.url]:
         _states.pop(state, None)
@@ -147,13 +149,19 @@ def _document(base: Base, profile: Profile, telling: Telling, event: CallEnded) 
 
 def _contact(base: Base, profile: Profile, telling: Telling, event: CallEnded) -> Contact | None:
     """Who it is; a look-up that fails again and again holds no document up."""
+    progress = telling.progress
+    if progress.get(ROUNDS, 0) >= MOST_ROUNDS or progress.get(LOOKUPS, 0) >= MOST_LOOKUPS:
+        return None
     try:
-        return find_contact(base, profile, event.client_number, telling.progress, region_of(base))
-    except (NotSent, SignInRefused):
+        return find_contact(base, profile, event.client_number, progress, region_of(base))
+    except NotSent:
+        progress[ROUNDS] = progress.get(ROUNDS, 0) + 1
+        raise
+    except SignInRefused:
         raise
     except AdapterError as error:
-        telling.progress[LOOKUPS] = telling.progress.get(LOOKUPS, 0) + 1
-        if telling.progress[LOOKUPS] < MOST_LOOKUPS and not isinstance(error, Refused):
+        progress[LOOKUPS] = progress.get(LOOKUPS, 0) + 1
+        if progress[LOOKUPS] < MOST_LOOKUPS and not isinstance(error, Refused):
             raise
         log.warning("the contact is not known: %s", error, extra={"call_id": telling.event.call_id})
         return None

@@ -23,6 +23,7 @@ class Published:
 
     def __init__(self, takes: str, row: dict[str, Any]) -> None:
         self.takes, self.row, self.asked = takes, row, [""]
+        self.url = f"https://{takes}"
 
     def schema(self) -> Schema:
         return Schema(sets={CATALOG: frozenset(), TABLE: frozenset()})
@@ -51,6 +52,9 @@ def test_a_base_is_asked_in_the_ways_that_it_takes(takes: str, row: dict[str, An
     found = find_contact(cast(Base, base), PROFILES["bsp"], NUMBER, {})
     assert found is not None
     assert found.key == KEY
+    base.asked.clear()
+    assert find_contact(cast(Base, base), PROFILES["bsp"], NUMBER, {}) == found
+    assert len(base.asked) <= 2, "what it has refused is not asked again at each call"
 
 
 def test_the_question_fits_into_an_address_that_every_web_server_takes() -> None:

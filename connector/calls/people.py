@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, delete, func, insert, or_, select, update
 
 from connector.calls.kinds import autodial_numbers
 from connector.calls.numbers import normal_number
+from connector.connections.accounts import note_asked
 from connector.connections.store import Connection
 from connector.db import now
 from connector.deployment import Deployment
@@ -159,7 +160,7 @@ def _take_turn(deployment: Deployment, connection_id: int, at: datetime, older_t
             .where(CRMAccount.connection_id == connection_id, _old(at - older_than))
             .values(users_at=at)
         )
-    return bool(mine.rowcount)
+        return bool(mine.rowcount) or note_asked(db, connection_id, at)
 
 
 def _known(deployment: Deployment, connection_id: int, extension: str) -> str | None:

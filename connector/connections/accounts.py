@@ -12,7 +12,7 @@ import uuid
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import ColumnElement, Connection, or_, select, update
 
 from connector.db import Database, Unavailable, insert_or_ignore, now
 from connector.models import CRMAccount
@@ -23,6 +23,10 @@ from crm_adapters.oauth import Renew, Tokens
 LEASE = timedelta(seconds=15)
 WAIT_SECONDS = 12.0
 KEEP_TRYING_SECONDS = 30.0
+
+BOUND = CRMAccount.account_key != ""
+"""The condition of a row that stands for an account: one that is asked by settings alone binds nothing, and has a row
+without a key for what is read of it."""
 
 
 class DatabaseTokenStore:
@@ -100,20 +104,20 @@ class DatabaseTokenStore:
             row = db.execute(
                 select(CRMAccount.tokens, CRMAccount.version).where(CRMAccount.connection_id == self._connection_id)
             ).first()
-        return (None, 0) if row is None else (open_tokens(self._cipher, row.tokens), row.version)
+        return (None, 0) if row is None or not row.tokens else (open_tokens(self._cipher, row.tokens), row.version)
 
 
 def account_key(database: Database, connection_id: int) -> str | None:
     """The stable ID of the CRM account that the connection is bound to, None before an installation."""
     with database.read() as db:
         return db.execute(
-            select(CRMAccount.account_key).where(CRMAccount.connection_id == connection_id)
-        ).scalar_one_or_none()
+            select(CRMAccount.account_key).where(BOUND, CRMAccount.connection_id == connection_id)
+        ).scalar()
 
 
 def installed_after(connection_id: int, moment: datetime) -> ColumnElement[bool]:
     """The condition that an account was connected since: what was refused before that is the past."""
-    since = (CRMAccount.connection_id == connection_id, CRMAccount.installed_at > moment)
+    since = (BOUND, CRMAccount.connection_id == connection_id, CRMAccount.installed_at > moment)
     return select(CRMAccount.connection_id).where(*since).exists()
 
 
@@ -132,6 +136,9 @@ def keep_installation(database: Database, cipher: Cipher, connection_id: int, ke
         made = insert_or_ignore(db, CRMAccount, ["connection_id"]).returning(CRMAccount.connection_id)
         if db.execute(made, row).first() is not None:
             return True
+        unbound = update(CRMAccount).where(~BOUND, CRMAccount.connection_id == connection_id)
+        if db.execute(unbound.values(row | {"users_at": None})).rowcount:
+            return True
         kept = db.execute(
             update(CRMAccount)
             .where(CRMAccount.connection_id == connection_id, CRMAccount.account_key == key)
@@ -146,6 +153,20 @@ def keep_installation(database: Database, cipher: Cipher, connection_id: int, ke
         if not kept.rowcount:
             raise OtherAccount(key)
     return False
+
+
+def note_asked(db: Connection, connection_id: int, at: datetime) -> bool:
+    """Has a row for what is read of an account that nothing binds, where there is none; whether it was made now."""
+    row = {
+        "connection_id": connection_id,
+        "account_key": "",
+        "tokens": "",
+        "version": 0,
+        "installed_at": at,
+        "users_at": at,
+    }
+    made = insert_or_ignore(db, CRMAccount, ["connection_id"]).returning(CRMAccount.connection_id)
+    return db.execute(made, row).first() is not None
 
 
 def note_echo(database: Database, connection_id: int) -> None:

@@ -7,7 +7,7 @@ import time
 
 from sqlalchemy import select
 
-from connector.connections.accounts import OtherAccount, keep_installation
+from connector.connections.accounts import BOUND, OtherAccount, keep_installation
 from connector.connections.store import Connection
 from connector.deployment import Deployment
 from connector.models import Connection as ConnectionRow
@@ -33,7 +33,11 @@ class SignInsBySettings:
         unbound = (
             select(ConnectionRow.id)
             .outerjoin(CRMAccount, CRMAccount.connection_id == ConnectionRow.id)
-            .where(CRMAccount.connection_id.is_(None), ConnectionRow.paused_by.is_(None), ConnectionRow.crm.in_(slugs))
+            .where(
+                CRMAccount.account_key.is_(None) | ~BOUND,
+                ConnectionRow.paused_by.is_(None),
+                ConnectionRow.crm.in_(slugs),
+            )
         )
         with self._deployment.database.read() as db:
             ids = list(db.execute(unbound).scalars())

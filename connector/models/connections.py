@@ -33,7 +33,8 @@ class Connection(Base):
 
 
 class CRMAccount(Base):
-    """A connection's sign-in at its CRM. `version` rises with every change of `tokens` (sealed JSON).
+    """A connection's sign-in at its CRM. `version` rises with every change of `tokens` (sealed JSON). `account_key` and
+    `tokens` are empty where settings alone open the CRM, and no account is bound.
 
     `users_at` is when the CRM was last asked for its users; `users` is what it said: ID, name and extension of each.
     `echoed_at` is when it last sent the test event that a check asks it for.

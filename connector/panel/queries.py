@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Row, Select, and_, delete, func, or_, select
 
+from connector.connections.accounts import BOUND
 from connector.db import Database, now, upsert
 from connector.models import (
     Announcement,
@@ -240,7 +241,7 @@ def activity(database: Database) -> Activity:
         return Activity(
             last_event={row[0]: row[1] for row in db.execute(last_event)},
             dead={row[0]: row[1] for row in db.execute(dead)},
-            installed=set(db.execute(select(CRMAccount.connection_id)).scalars()),
+            installed=set(db.execute(select(CRMAccount.connection_id).where(BOUND)).scalars()),
         )
 
 

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import update
 
 from connector.calls.people import refresh, refresh_all, user_of
-from connector.connections.accounts import keep_installation
+from connector.connections.accounts import account_key, keep_installation
 from connector.models import CRMAccount
 from crm_adapters.contract import CRMUser
 from crm_adapters.errors import Unreachable
@@ -94,6 +94,24 @@ def test_the_users_are_read_again_each_hour(stage: Stage, staff: Staff) -> None:
     let_a_while_pass(stage)
     refresh_all(stage.deployment)
     assert staff.asked == 2
+
+
+def test_the_users_are_read_where_settings_alone_open_the_crm(make_deployment: MakeDeployment, staff: Staff) -> None:
+    """No account is bound there; one that is bound later is asked anew."""
+    stage = Stage(make_deployment())
+    stage.crm = staff
+    assert [owner(stage, "101"), owner(stage, "555")] == ["7", None]
+    assert staff.asked == 1
+    database, connection_id = stage.deployment.database, stage.connection.id
+    assert account_key(database, connection_id) is None
+    let_a_while_pass(stage)
+    refresh_all(stage.deployment)
+    assert staff.asked == 2
+    tokens = Tokens(access="a", refresh="r", expires_at=None, endpoint="https://portal.example/rest/")
+    assert keep_installation(database, stage.deployment.cipher, connection_id, "member", tokens)
+    assert account_key(database, connection_id) == "member"
+    assert owner(stage, "555") is None
+    assert staff.asked == 3
 
 
 def test_of_two_users_with_one_number_the_elder_counts(stage: Stage, staff: Staff) -> None:

@@ -10,6 +10,7 @@ from gunicorn.http.errors import InvalidChunkSize
 
 from connector.app import create_app
 from connector.deployment import Deployment
+from crm_adapters.registry import TAKEN
 from tests.conftest import empty_database
 
 
@@ -22,6 +23,12 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def client(deployment: Deployment) -> FlaskClient:
     return create_app(deployment.settings, deployment).test_client()
+
+
+def test_no_crm_can_be_called_like_an_address_of_ours(deployment: Deployment) -> None:
+    rules = create_app(deployment.settings, deployment).url_map.iter_rules()
+    firsts = {rule.rule.split("/")[1] for rule in rules}
+    assert {first for first in firsts if first and not first.startswith("<")} == TAKEN
 
 
 def test_a_body_of_broken_chunks_is_the_sender_s_fault(deployment: Deployment) -> None:

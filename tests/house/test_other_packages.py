@@ -7,15 +7,17 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from connector.cli import cli
-from crm_adapters.contract import CRMAdapter, Description, Priority, Save, Telling
+from crm_adapters.contract import CRMAdapter, Description, Door, Priority, Save, Telling
 from crm_adapters.errors import Unfit
 from crm_adapters.registry import _PACKAGES, DESCRIPTIONS, ENTRY_POINTS, _installed
 from crm_adapters.settings import Field
@@ -123,15 +125,38 @@ def test_an_adapter_that_could_not_be_used_stops_the_start(
         ("database_url", "the connector itself has: database_url"),
         ("crm", "the connector itself has: crm"),
         ("theirs-url", "not of a-z, 0-9 and _: theirs-url"),
+        (None, "not of a-z, 0-9 and _: None"),
     ],
 )
 def test_a_setting_that_is_somebody_elses_or_could_not_be_given_stops_the_start(
-    monkeypatch: pytest.MonkeyPatch, key: str, why: str
+    monkeypatch: pytest.MonkeyPatch, key: Any, why: str
 ) -> None:
     description = Description(slug="theirs", title="Theirs", fields=(Field(key=key, label="Theirs"),))
     bring(monkeypatch, description, type("Adapter", (Whole,), {"description": description}))
     with pytest.raises(Unfit, match=why):
         take_up(monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"slug": "their s"}, "slug 'their s' is not of a-z, 0-9 and -"),
+        ({"slug": "setup"}, "can't be called 'setup'"),
+        ({"title": ""}, "without a title"),
+        ({"fields": ["theirs_url"]}, "fields are no tuple of Field"),
+        ({"fields": (Field(key="theirs_mode", label="Mode", choices=("a", "b"), default="c"),)}, "wrong: theirs_mode"),
+        ({"capabilities": {"finish", "teleport"}}, "capabilities are no frozenset of Capability"),
+        ({"doors": ["hook"]}, "doors are no mapping of names to Door"),
+        ({"doors": {"hook": Door(methods=("POST",), lock="")}}, "without a lock or not of a-z, 0-9 and -: hook"),
+    ],
+)
+def test_a_description_that_would_fail_later_stops_the_start(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], why: str
+) -> None:
+    description = replace(THEIRS, **changes)
+    bring(monkeypatch, description, Whole)
+    with pytest.raises(Unfit, match=why):
+        _installed([EntryPoint(name=description.slug, value="theirs", group=ENTRY_POINTS)])
 
 
 def test_a_command_says_in_a_line_what_is_unfit(monkeypatch: pytest.MonkeyPatch) -> None:

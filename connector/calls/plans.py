@@ -15,12 +15,20 @@ from connector.calls.numbers import is_extension
 from connector.connections.store import Connection
 from connector.db import insert_or_ignore
 from connector.delivery.outbox import delivery_row
-from connector.models import Call, Delivery, DeliveryKind, DeliveryState, Dial, DialOrigin, Recording, RecordingState
+from connector.models import (
+    REACHED_BY,
+    Call,
+    Delivery,
+    DeliveryKind,
+    DeliveryState,
+    Dial,
+    DialOrigin,
+    Recording,
+    RecordingState,
+)
 from crm_adapters.contract import Capability
 from crm_adapters.events import CallKind, Direction, Disposition
 
-REACHED_BY = "reached_by"
-"""The key in the progress of a RETURNED delivery for our ID of the call that reached the client."""
 TASKS_LAST = timedelta(days=30)
 """So long a task stands for all missed calls of its client, and is completed when the client is reached."""
 

@@ -20,8 +20,8 @@ from sqlalchemy.exc import IntegrityError
 from connector.connections.accounts import installed_after
 from connector.connections.keys import ALL_FIELDS, clean_crm, clean_values
 from connector.connections.places import check_place
+from connector.connections.succession import hand_over
 from connector.db import Database, now
-from connector.delivery.outbox import leave_untold
 from connector.models import Call, CRMAccount, Delivery, DeliveryState, Extension, InboundEvent, InstallOffer, Lane
 from connector.models import Connection as ConnectionRow
 from connector.secrets import Cipher
@@ -157,7 +157,8 @@ class ConnectionStore:
         if crm != connection.crm:
             # By itself: what ends a call has its deliveries first and then waits for the connection's row.
             with self._database.write() as db:
-                leave_untold(db, connection.id, DESCRIPTIONS[crm].capabilities, now())
+                hand_over(db, connection.id, DESCRIPTIONS[crm].capabilities, now())
+        mended = mended or crm != connection.crm  # what was wrong with the former one is nothing to this one
         if mended and (connection.paused_by == "connector" or connection.trouble):  # perhaps it was just that
             self.resume(connection.id, unless_by="admin")
         self._kept.pop(name, None)

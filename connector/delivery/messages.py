@@ -15,12 +15,12 @@ from sqlalchemy.orm import aliased
 from connector.callback.context import NO_MARKUP, Origin, callback_id, origin_of
 from connector.calls.numbers import readable
 from connector.calls.people import user_of, users, users_by_extension, users_of_line
-from connector.calls.plans import REACHED_BY, TASKS_LAST
+from connector.calls.plans import TASKS_LAST
 from connector.connections.store import Connection
 from connector.db import now
 from connector.deployment import Deployment
 from connector.evrotel.parser import EndEvent, StartEvent, parse_event
-from connector.models import Call, Delivery, DeliveryKind, DeliveryState, DialOrigin, InboundEvent
+from connector.models import REACHED_BY, Call, Delivery, DeliveryKind, DeliveryState, DialOrigin, InboundEvent
 from connector.recordings.content import read_recording, sent_as_mp3
 from connector.recordings.links import EXTENSIONS, given_url
 from connector.texts import (

@@ -25,12 +25,22 @@ from connector.models.connections import (
     RateLimit,
     Reconciliation,
 )
-from connector.models.deliveries import STEPS, Announcement, Attempt, Delivery, DeliveryKind, DeliveryState, Lane
+from connector.models.deliveries import (
+    REACHED_BY,
+    STEPS,
+    Announcement,
+    Attempt,
+    Delivery,
+    DeliveryKind,
+    DeliveryState,
+    Lane,
+)
 from connector.models.dials import Dial, DialOrigin, DialState
 from connector.models.recordings import Recording, RecordingPlay, RecordingState
 from connector.models.users import APIKey, Role, SignInFailure, SignInLink, User
 
 __all__ = [
+    "REACHED_BY",
     "STEPS",
     "APIKey",
     "Announcement",

@@ -36,6 +36,8 @@ class DeliveryKind(StrEnum):
     """Something that is no call has happened."""
 
 
+REACHED_BY = "reached_by"
+"""The key in the progress of a RETURNED delivery for our ID of the call that reached the client."""
 STEPS = {
     DeliveryKind.START: 1,
     DeliveryKind.FINISH: 2,

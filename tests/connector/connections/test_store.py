@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import insert, select, text
@@ -182,22 +183,70 @@ def test_a_pause_keeps_its_first_reason_and_resume_ends_every_wait(deployment: D
 
 
 def test_another_crm_is_not_told_what_was_meant_for_the_former_one(deployment: Deployment) -> None:
-    """Of what it does not hear nothing is left to fail for good; a call that it does hear goes to it."""
+    """Of what it does not hear nothing is left to fail for good; a call that it does hear goes to it, as a new one."""
     connection_id = deployment.connections.add("acme", "bitrix24", {}).id
     kinds = {DeliveryKind.FINISH: "pending", DeliveryKind.NOTICE: "pending", DeliveryKind.RECORDING: "waiting"}
+    theirs = {"crm_call_id": "externalCall.1", "callid": "externalCall.1", "crm_user_id": "7", "crm_notes": {"lead": 5}}
     with deployment.database.write() as db:
         db.execute(
             insert(Call).values(
                 id="c" * 32, connection_id=connection_id, direction="incoming", started_at=now(), source="event",
-                state=CallState.ENDED, awaits_start=False, created_at=now(), updated_at=now(),
+                state=CallState.ENDED, awaits_start=False, created_at=now(), updated_at=now(), **theirs,
             )
         )  # fmt: skip
         for kind, state in kinds.items():
-            db.execute(insert(Delivery).values(delivery_row("c" * 32, connection_id, kind, now(), state=state)))
-    deployment.connections.set("acme", {"crm": "amocrm"})
+            tried = {"state": state, "progress": {"tried": 1}, "attempts": 2, "due_at": now() + timedelta(hours=9)}
+            db.execute(insert(Delivery).values(delivery_row("c" * 32, connection_id, kind, now(), **tried)))
+    deployment.connections.pause(connection_id, by="connector", reason="the portal is gone")
+    assert not deployment.connections.set("acme", {"crm": "amocrm"}).paused
     with deployment.database.read() as db:
-        left = {row.kind: row.state for row in db.execute(select(Delivery.kind, Delivery.state))}
-    assert left == {"finish": "pending", "notice": "expired", "recording": "expired"}
+        call = db.execute(select(Call.callid, Call.crm_call_id, Call.crm_user_id, Call.crm_notes)).one()
+    left = {row.kind: row for row in deliveries_of(deployment)}
+    assert {kind: row.state for kind, row in left.items()} == {
+        "finish": "pending", "notice": "expired", "recording": "expired",
+    }  # fmt: skip
+    finish = left["finish"]
+    assert (finish.progress, finish.attempts, finish.due_at <= now()) == ({}, 0, True)
+    assert tuple(call) == ("externalCall.1", None, None, {})
+
+
+def test_a_recording_follows_the_call_to_no_other_crm_and_neither_does_a_task(deployment: Deployment) -> None:
+    """What became of them in the former CRM means nothing in its successor, but for who reached the client."""
+    connection_id = deployment.connections.add("acme", "bitrix24", {}).id
+    call: dict[str, Any] = {
+        "direction": "incoming",
+        "source": "event",
+        "state": CallState.ENDED,
+        "awaits_start": False,
+    }
+    rows: dict[DeliveryKind, dict[str, Any]] = {
+        DeliveryKind.FINISH: {"state": DeliveryState.DONE},
+        DeliveryKind.RECORDING: {"state": DeliveryState.WAITING},
+        DeliveryKind.TASK: {"state": DeliveryState.DONE, "progress": {"task_id": "88"}},
+        DeliveryKind.RETURNED: {"progress": {"reached_by": "d" * 32, "tried": 1}},
+    }
+    with deployment.database.write() as db:
+        times = {"started_at": now(), "created_at": now(), "updated_at": now()}
+        db.execute(insert(Call).values(id="c" * 32, connection_id=connection_id, **call, **times))
+        for kind, others in rows.items():
+            db.execute(insert(Delivery).values(delivery_row("c" * 32, connection_id, kind, now(), **others)))
+    deployment.connections.set("acme", {"crm": "bitrix24", "bitrix24_client_id": "local.12345"})
+    assert {row.state for row in deliveries_of(deployment)} == {"done", "waiting", "pending"}
+    deployment.connections.set("acme", {"crm": "onec"})
+    deployment.connections.set("acme", {"crm": "bitrix24"})
+    left = {row.kind: row for row in deliveries_of(deployment)}
+    assert {kind: row.state for kind, row in left.items()} == {
+        "finish": "done", "recording": "expired", "task": "done", "returned": "expired",
+    }  # fmt: skip
+    assert left["task"].progress == {}
+    assert left["returned"].progress == {"reached_by": "d" * 32, "tried": 1}
+
+
+def deliveries_of(deployment: Deployment) -> list[Any]:
+    with deployment.database.read() as db:
+        return list(
+            db.execute(select(Delivery.kind, Delivery.state, Delivery.progress, Delivery.attempts, Delivery.due_at))
+        )
 
 
 def test_a_removed_connection_takes_all_along_and_leaves_the_others(deployment: Deployment) -> None:

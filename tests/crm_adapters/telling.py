@@ -60,12 +60,18 @@ def telling_of(stage: Stage, kind: type[Event], after: Telling | None = None, **
     return Telling(event=event, notes=copy.deepcopy(after.notes), crm_call_id=after.crm_call_id)
 
 
+def afresh(adapter: CRMAdapter) -> CRMAdapter:
+    """The connection's adapter in another process, which remembers nothing."""
+    return type(adapter)(adapter.account)
+
+
 def told(
     adapter: CRMAdapter,
     *tellings: Telling,
     save: Save = lambda _: None,
     priority: Priority = Priority.BACKGROUND,
+    seconds: float = SECONDS,
 ) -> list[AdapterError | None]:
     """What became of each."""
-    adapter.tell(tellings, save=save, priority=priority, seconds=SECONDS)
+    adapter.tell(tellings, save=save, priority=priority, seconds=seconds)
     return [telling.error for telling in tellings]

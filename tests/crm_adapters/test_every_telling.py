@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import get_args
@@ -33,10 +35,12 @@ from crm_adapters.events import (
 from tests.crm_adapters.samples import EVENTS
 from tests.crm_adapters.stages import EVERY, TALKING
 from tests.crm_adapters.stages.stage import Stage, Trouble
-from tests.crm_adapters.telling import Died, Kept, telling_of, told
+from tests.crm_adapters.telling import Died, Kept, afresh, telling_of, told
+from tests.emulators.http import Dropped, Loopback, Request, Response
 
 OTHER_ID = "0198f6d2c5e07a51a8d9a6e0b7f1c2d4"
 MOST_SAVES = 10
+LITTLE_TIME, MUCH_LATER = 0.2, 20.0
 MEANS: Mapping[Trouble, type[AdapterError] | tuple[type[AdapterError], ...]] = {
     Trouble.AWAY: Unreachable,
     Trouble.FAILING: Unreachable,
@@ -52,8 +56,8 @@ def declared(slug: str) -> list[type[Event]]:
 
 
 def once(stage: Stage, adapter: CRMAdapter, telling: Telling) -> Telling:
-    """Tells it, and sees it in the CRM. Tells it again: after the death of a process that had not come to write down
-    more than it saved, and after it had written down all. It is still there once."""
+    """Tells it, and sees it in the CRM. Tells it again in another process: after the death of one that had not come to
+    write down more than it saved, and after it had written down all. It is still there once."""
     event, kind = telling.event, type(telling.event)
     before, writes, kept = stage.found(kind), stage.writes(), Kept(telling)
     assert told(adapter, telling, save=kept.save) == [None]
@@ -62,7 +66,7 @@ def once(stage: Stage, adapter: CRMAdapter, telling: Telling) -> Telling:
     made = stage.found(kind) - before
     assert made == 1 or (made == 0 and is_shown_here)
     for again in (kept.again(event), Kept(telling).again(event)):
-        [error] = told(adapter, again)
+        [error] = told(afresh(adapter), again)
         assert error is None or isinstance(error, TryAgain)
         assert stage.found(kind) == before + made
     return telling
@@ -175,7 +179,7 @@ def test_a_process_that_dies_as_it_saves_leaves_the_next_to_do_it_once(
             assert told(adapter, telling, save=kept.save) == [None]
             return  # it was done before so many saves
         except Died:
-            [error] = told(adapter, kept.again(telling.event))
+            [error] = told(afresh(adapter), kept.again(telling.event))
         assert error is None or isinstance(error, TryAgain)
         assert stage.found(kind) - before == 1 or (isinstance(error, TryAgain) and stage.found(kind) == before)
     assert kind not in declared(slug)
@@ -212,6 +216,29 @@ def test_trouble_of_the_account_is_told_apart(stage: Stage, slug: str, trouble: 
     if Capability.USERS in adapter.description.capabilities:
         with pytest.raises(MEANS[trouble]):
             adapter.users()
+
+
+@pytest.mark.parametrize("slug", TALKING, indirect=True)
+def test_a_crm_that_keeps_silent_is_given_up_when_the_time_is_over(
+    stage: Stage, slug: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the stage says: its emulator takes requests and answers none."""
+    adapter, kind = stage.adapter(), max(declared(slug), key=lambda each: each is CallEnded)
+    over = threading.Event()
+
+    def keep_silent(_: Loopback, __: Request) -> Response:
+        over.wait(MUCH_LATER)
+        raise Dropped
+
+    monkeypatch.setattr(Loopback, "_answer", keep_silent)
+    began = time.monotonic()
+    [error] = told(adapter, telling_of(stage, kind), seconds=LITTLE_TIME)
+    if Capability.USERS in adapter.description.capabilities:
+        with pytest.raises(AccountTrouble):
+            adapter.users(seconds=LITTLE_TIME)
+    assert time.monotonic() - began < MUCH_LATER / 2
+    over.set()
+    assert isinstance(error, AccountTrouble | TryAgain)
 
 
 @pytest.mark.parametrize("slug", TALKING, indirect=True)

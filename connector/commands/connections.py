@@ -13,6 +13,7 @@ from connector.connections.store import NAME, Connection
 from connector.deployment import Deployment
 from connector.recordings.sweep import sweep_connection
 from crm_adapters.contract import FindingStatus
+from crm_adapters.registry import DESCRIPTIONS
 
 DOOR_TITLES = {
     "app": "handler path",
@@ -30,7 +31,7 @@ def connection() -> None:
 
 @connection.command()
 @click.argument("name", default="default")
-@click.option("--crm", required=True, help="The CRM: journal, bitrix24, ...")
+@click.option("--crm", required=True, help=f"The CRM: {', '.join(DESCRIPTIONS)}.")
 @click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="A setting; may be given many times.")
 def add(name: str, crm: str, pairs: Sequence[str]) -> None:
     """Add a connection; print its receiver's URL and token."""

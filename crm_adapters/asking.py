@@ -44,6 +44,8 @@ def ask(
     status says it all and nobody `needs_body`, one that is too large, packed or broken off is empty instead.
     """
     left = deadline - time.monotonic()
+    if left <= 0:
+        raise DeadlinePassed("no time was left to ask")
     timeout = (min(CONNECT_SECONDS, left), left)
     with patient_with_head(left):
         response = session.request(verb, url, data=body, headers=dict(headers), timeout=timeout, stream=True)

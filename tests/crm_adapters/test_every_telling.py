@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import get_args
 
@@ -101,6 +102,10 @@ def _recording(stage: Stage, adapter: CRMAdapter) -> None:
 
 def _task(stage: Stage, adapter: CRMAdapter) -> None:
     missed = once(stage, adapter, telling_of(stage, CallMissed))
+    if task_id := missed.progress.get(TASK_ID):
+        before = stage.found(CallMissed)
+        assert told(adapter, telling_of(stage, CallMissed, call_id=OTHER_ID, earlier_task_id=task_id)) == [None]
+        assert stage.found(CallMissed) == before  # while it is open it stands for this one too
     once(stage, adapter, telling_of(stage, CallReturned, missed, task_id=missed.progress.get(TASK_ID)))
 
 
@@ -232,13 +237,34 @@ def test_a_crm_that_keeps_silent_is_given_up_when_the_time_is_over(
 
     monkeypatch.setattr(Loopback, "_answer", keep_silent)
     began = time.monotonic()
-    [error] = told(adapter, telling_of(stage, kind), seconds=LITTLE_TIME)
+    errors = [
+        error for time_left in (0.0, LITTLE_TIME) for error in told(adapter, telling_of(stage, kind), seconds=time_left)
+    ]
     if Capability.USERS in adapter.description.capabilities:
         with pytest.raises(AccountTrouble):
             adapter.users(seconds=LITTLE_TIME)
     assert time.monotonic() - began < MUCH_LATER / 2
     over.set()
-    assert isinstance(error, AccountTrouble | TryAgain)
+    assert all(isinstance(error, AccountTrouble | TryAgain) for error in errors), errors
+
+
+@pytest.mark.parametrize("slug", TALKING, indirect=True)
+def test_no_local_address_is_asked_where_none_is_allowed(
+    stage: Stage, slug: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One may have been set while they were, or a name may lead there: what asks looks where it goes."""
+    allowed, asked = stage.adapter(), list[Request]()
+
+    def note(_: Loopback, request: Request) -> Response:
+        asked.append(request)
+        return Response()
+
+    monkeypatch.setattr(Loopback, "_answer", note)
+    adapter = type(allowed)(replace(allowed.account, allow_local=False))
+    kind = max(declared(slug), key=lambda each: each is CallEnded)
+    assert isinstance(told(adapter, telling_of(stage, kind))[0], AdapterError)
+    assert any(finding.status is not FindingStatus.OK for finding in adapter.check())
+    assert not asked
 
 
 @pytest.mark.parametrize("slug", TALKING, indirect=True)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 
 import requests
 
-from crm_adapters.contract import CRMAdapter, Exchange, Finding, Priority, Save, Telling
-from crm_adapters.errors import AdapterError, Limited, Misconfigured, Refused, SignInRefused, Unreachable
+from crm_adapters.asking import Reply, ask, kept
+from crm_adapters.contract import CRMAdapter, Finding, Priority, Save, Telling
+from crm_adapters.errors import AdapterError, Limited, Misconfigured, NotSent, Refused, SignInRefused, Unreachable
 from crm_adapters.events import CallEnded
 from crm_adapters.findings import right, wrong
-from crm_adapters.http import BodyTooLarge, DeadlinePassed, guarded_session, mask, read_capped
+from crm_adapters.http import BodyTooLarge, DeadlinePassed, ForbiddenAddress, guarded_session
 from evrotel_example_crm import DESCRIPTION
 
 MOST_BYTES = 64 * 1024
@@ -26,6 +28,8 @@ class Adapter(CRMAdapter):
         deadline = time.monotonic() + seconds
         for telling in self.declared(tellings):
             try:
+                if time.monotonic() >= deadline:
+                    raise NotSent("no time was left")
                 self._tell(telling, deadline)
             except AdapterError as error:
                 telling.error = error
@@ -55,38 +59,30 @@ class Adapter(CRMAdapter):
     def _ask(
         self, verb: str, path: str, deadline: float, content: object = None, telling: Telling | None = None
     ) -> None:
-        key, began = self.account.settings.get("example_key", ""), time.monotonic()
+        url, key = (self.account.settings.get(name, "") for name in ("example_url", "example_key"))
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        body, began = None if content is None else json.dumps(content).encode(), time.monotonic()
         try:
             with guarded_session(self.account.allow_local) as session:
-                response = session.request(
-                    verb,
-                    self.account.settings.get("example_url", "") + path,
-                    json=content,
-                    headers={"Authorization": f"Bearer {key}"},
-                    timeout=max(deadline - began, 0.1),
-                    stream=True,
-                )
-                body = read_capped(response, MOST_BYTES, deadline).decode(errors="replace")
+                reply = ask(session, verb, url + path, body=body, headers=headers, most=MOST_BYTES, deadline=deadline)
+        except ForbiddenAddress as error:
+            raise Misconfigured(f"example_url can't be asked: {error}") from None
         except (requests.RequestException, DeadlinePassed, BodyTooLarge) as error:
             raise Unreachable(f"no answer: {type(error).__name__}", maybe_done=True) from None
+        text = reply.content.decode(errors="replace")
         if telling is not None:
-            exchange = Exchange(
-                request=mask(f"{verb} {path} {content}", [key]),
-                answer=mask(f"{response.status_code} {body}", [key]),
-                milliseconds=int((time.monotonic() - began) * 1000),
-            )
-            telling.exchanges.append(exchange)
-        _raise_for(response.status_code, body)
+            telling.exchanges.append(kept(f"{verb} {path} {content}", f"{reply.status} {text}", began, [key]))
+        _raise_for(reply, text)
 
 
-def _raise_for(status: int, body: str) -> None:
-    if status in {401, 403}:
+def _raise_for(reply: Reply, text: str) -> None:
+    if reply.status in {401, 403}:
         raise SignInRefused("the CRM refuses the key: set example_key, then resume")
-    if status == 429:
-        raise Limited("the CRM asks us to slow down")
-    if status >= 500:
-        raise Unreachable(f"the CRM answered {status}", maybe_done=True)
-    if status >= 400:
-        raise Refused(f"the CRM answered {status}: {body[:200]}")
-    if status >= 300 or not body.startswith("{"):
+    if reply.status == 429:
+        raise Limited("the CRM asks us to slow down", retry_after=reply.retry_after)
+    if reply.status >= 500:
+        raise Unreachable(f"the CRM answered {reply.status}", maybe_done=True)
+    if reply.status >= 400:
+        raise Refused(f"the CRM answered {reply.status}: {text[:200]}")
+    if reply.status >= 300 or not text.startswith("{"):
         raise Misconfigured("another answers instead of the CRM: is example_url right?")

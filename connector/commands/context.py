@@ -16,6 +16,7 @@ from connector.deployment import Deployment
 from connector.log import mask_text, set_up_logging
 from connector.secrets import WrongKey
 from connector.settings import Settings, SettingsError, read_settings
+from crm_adapters.errors import Unfit
 
 SchemaCare = Literal["check", "upgrade", "trust"]
 
@@ -64,7 +65,7 @@ def _clear_errors() -> Iterator[None]:
         yield
     except NoSuchConnection as error:
         raise click.ClickException(f"there is no connection {error}") from None
-    except (WrongKey, SettingsError) as error:
+    except (WrongKey, SettingsError, Unfit) as error:
         raise click.ClickException(str(error)) from None
     except (*Unavailable, DatabaseError) as error:
         reason = mask_text(str(getattr(error, "orig", None) or error)).strip().partition("\n")[0]

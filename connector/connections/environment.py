@@ -17,8 +17,13 @@ NAME = "default"
 def apply_environment(deployment: Deployment) -> None:
     """Adds or changes the connection `default` by the variables named as its keys in upper case; without any, nothing.
 
-    Raises SettingsError naming the variable.
+    Raises SettingsError naming the variable, and Unfit where a connection's CRM is not here: either stops the start.
     """
+    _apply(deployment)
+    deployment.connections.check_crms()
+
+
+def _apply(deployment: Deployment) -> None:
     given = {key: deployment.settings.environment.get(key.upper(), "") for key in ("crm", *ALL_FIELDS)}
     pairs = {key: value for key, value in given.items() if value.strip() and not _not_ours(key, value)}
     if not pairs:

@@ -26,6 +26,7 @@ from connector.models import Call, CRMAccount, Delivery, DeliveryState, Extensio
 from connector.models import Connection as ConnectionRow
 from connector.secrets import Cipher
 from crm_adapters.contract import Capability, Description
+from crm_adapters.errors import Unfit
 from crm_adapters.registry import DESCRIPTIONS
 
 FRESH_SECONDS = 1.0
@@ -63,7 +64,8 @@ class Connection:
 
     @property
     def description(self) -> Description:
-        return DESCRIPTIONS[self.crm]
+        """What there is to know of its CRM. Raises Unfit where no package brings that any more."""
+        return _described(self.name, self.crm)
 
     def can(self, capability: Capability) -> bool:
         return capability in self.description.capabilities
@@ -110,6 +112,11 @@ class ConnectionStore:
         """Raises WrongKey where a connection's secrets can't be opened: better said at the start than at each call."""
         self.all()
 
+    def check_crms(self) -> None:
+        """Raises Unfit where the package of a connection's CRM is gone: nothing starts without it."""
+        for connection in self.all():
+            _described(connection.name, connection.crm)
+
     def only_name(self) -> str:
         """The name where a command gives none: the only connection, else `default`."""
         names = [connection.name for connection in self.all()]
@@ -141,6 +148,7 @@ class ConnectionStore:
                 raise NoSuchConnection(name)
             connection = self._loaded(row)
             crm = cleaned.pop("crm", connection.crm)
+            _described(name, crm)
             values = {key: value for key, value in {**connection.values, **cleaned}.items() if value}
             values |= _made_up(crm, values)
             plain, sealed = self._split(values)
@@ -226,8 +234,9 @@ class ConnectionStore:
         return values
 
     def _split(self, values: Mapping[str, str]) -> tuple[dict[str, str], str]:
-        plain = {key: value for key, value in values.items() if not ALL_FIELDS[key].secret}
-        hidden = {key: value for key, value in values.items() if ALL_FIELDS[key].secret}
+        # Of a package that is gone nobody knows what is secret.
+        hidden = {key: value for key, value in values.items() if key not in ALL_FIELDS or ALL_FIELDS[key].secret}
+        plain = {key: value for key, value in values.items() if key not in hidden}
         return plain, self._cipher.seal(hidden)
 
     def _load(self, condition: Any) -> Connection | None:
@@ -247,6 +256,15 @@ class ConnectionStore:
             probe_at=row.next_probe_at,
             created_at=row.created_at,
         )
+
+
+def _described(name: str, crm: str) -> Description:
+    if crm not in DESCRIPTIONS:
+        raise Unfit(
+            f"the connection {name} is for {crm}, which no package here brings: install it again, or give the "
+            f"connection another CRM by `connector connection set {name} crm=...`"
+        )
+    return DESCRIPTIONS[crm]
 
 
 def _made_up(crm: str, values: Mapping[str, str]) -> dict[str, str]:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from connector.connections.environment import apply_environment
 from connector.connections.store import NoSuchConnection
+from connector.deployment import Deployment
+from connector.models import Connection
 from connector.settings import SettingsError
+from crm_adapters.errors import Unfit
 from tests.conftest import MakeDeployment, empty_database
 
 
@@ -74,3 +78,16 @@ def test_other_connections_are_left_alone(make_deployment: MakeDeployment) -> No
     deployment.connections.add("acme", "journal", {"evrotel_token": "87654321"})
     apply_environment(deployment)
     assert deployment.connections.get("acme").get("evrotel_token") == "87654321"
+
+
+def test_a_connection_whose_package_is_gone_stops_the_start_until_it_has_another_crm(deployment: Deployment) -> None:
+    deployment.connections.add("shop", "webhook", {"webhook_url": "https://crm.example.com/hook"})
+    with deployment.database.write() as db:
+        db.execute(update(Connection).values(crm="gone", settings={"gone_url": "https://gone.example.com"}))
+    with pytest.raises(Unfit, match="shop is for gone, which no package here brings"):
+        apply_environment(deployment)
+    with pytest.raises(Unfit, match="shop is for gone"):
+        deployment.connections.set("shop", {"language": "ru"})
+    kept = deployment.connections.set("shop", {"crm": "journal"})
+    assert kept.values["gone_url"] == "https://gone.example.com"
+    apply_environment(deployment)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy import Connection as SQLConnection
-from sqlalchemy import and_, or_, select, update
 from sqlalchemy.orm import aliased
 
 from connector.delivery.outbox import leave_untold
 from connector.models import REACHED_BY, Call, CallState, Delivery, DeliveryKind, DeliveryState
 from crm_adapters.contract import Capability
+
+logger = logging.getLogger(__name__)
 
 _UNTOLD = (DeliveryState.PENDING, DeliveryState.WAITING, DeliveryState.DEAD)
 TASKS_MATTER = timedelta(days=60)
@@ -29,28 +32,45 @@ def hand_over(db: SQLConnection, connection_id: int, capabilities: frozenset[Cap
         .values(crm_call_id=None, crm_user_id=None, crm_notes={})
     )
     leave_untold(db, connection_id, capabilities, at)
+    if Capability.WITHHELD not in capabilities:
+        _leave(db, connection_id, at, "calls from withheld numbers are not told", _of_withheld_number())
     if Capability.EVERY_EVENT not in capabilities:
-        _leave_recordings(db, connection_id, at)
+        _leave(db, connection_id, at, "another CRM was told of the call", _recording_of_a_told_call())
+        db.execute(  # no card opens long after the call
+            update(Delivery)
+            .where(
+                Delivery.connection_id == connection_id,
+                Delivery.kind == DeliveryKind.START,
+                Delivery.state == DeliveryState.PENDING,
+                Delivery.expires_at.is_(None),
+            )
+            .values(expires_at=at)
+        )
     _forget_tries(db, connection_id, at)
+    _say_what_is_left(db, connection_id, at)
 
 
-def _leave_recordings(db: SQLConnection, connection_id: int, at: datetime) -> None:
-    """Those of calls whose end the former CRM has heard: the successor does not know the call."""
+def _leave(db: SQLConnection, connection_id: int, at: datetime, why: str, which: ColumnElement[bool]) -> None:
+    waits = Delivery.state.in_([DeliveryState.PENDING, DeliveryState.WAITING])
+    db.execute(
+        update(Delivery)
+        .where(Delivery.connection_id == connection_id, waits, which)
+        .values(state=DeliveryState.EXPIRED, settled_at=at, error=why)
+    )
+
+
+def _of_withheld_number() -> ColumnElement[bool]:
+    return select(Call.id).where(Call.id == Delivery.call_id, func.coalesce(Call.client_number, "") == "").exists()
+
+
+def _recording_of_a_told_call() -> ColumnElement[bool]:
+    """The successor does not know a call whose end the former CRM has heard."""
     told = select(_Finish.id).where(
         _Finish.call_id == Delivery.call_id,
         _Finish.kind == DeliveryKind.FINISH,
         _Finish.state == DeliveryState.DONE,
     )
-    db.execute(
-        update(Delivery)
-        .where(
-            Delivery.connection_id == connection_id,
-            Delivery.kind == DeliveryKind.RECORDING,
-            Delivery.state.in_([DeliveryState.PENDING, DeliveryState.WAITING]),
-            told.exists(),
-        )
-        .values(state=DeliveryState.EXPIRED, settled_at=at, error="another CRM was told of the call")
-    )
+    return and_(Delivery.kind == DeliveryKind.RECORDING, told.exists())
 
 
 def _forget_tries(db: SQLConnection, connection_id: int, at: datetime) -> None:
@@ -70,3 +90,15 @@ def _forget_tries(db: SQLConnection, connection_id: int, at: datetime) -> None:
         .where(Delivery.connection_id == connection_id, Delivery.state == DeliveryState.PENDING)
         .values(attempts=0, error=None, failed_at=None, due_at=at)
     )
+
+
+def _say_what_is_left(db: SQLConnection, connection_id: int, at: datetime) -> None:
+    left = db.execute(
+        select(func.count()).where(
+            Delivery.connection_id == connection_id,
+            Delivery.state == DeliveryState.EXPIRED,
+            Delivery.settled_at == at,
+        )
+    ).scalar_one()
+    if left:
+        logger.warning("connection %s: %s deliveries to the former CRM stay in the journal", connection_id, left)

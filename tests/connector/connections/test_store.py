@@ -186,7 +186,13 @@ def test_another_crm_is_not_told_what_was_meant_for_the_former_one(deployment: D
     """Of what it does not hear nothing is left to fail for good; a call that it does hear goes to it, as a new one."""
     connection_id = deployment.connections.add("acme", "bitrix24", {}).id
     kinds = {DeliveryKind.FINISH: "pending", DeliveryKind.NOTICE: "pending", DeliveryKind.RECORDING: "waiting"}
-    theirs = {"crm_call_id": "externalCall.1", "callid": "externalCall.1", "crm_user_id": "7", "crm_notes": {"lead": 5}}
+    theirs = {
+        "client_number": "+380671234567",
+        "crm_call_id": "externalCall.1",
+        "callid": "externalCall.1",
+        "crm_user_id": "7",
+        "crm_notes": {"lead": 5},
+    }
     with deployment.database.write() as db:
         db.execute(
             insert(Call).values(
@@ -240,6 +246,25 @@ def test_a_recording_follows_the_call_to_no_other_crm_and_neither_does_a_task(de
     }  # fmt: skip
     assert left["task"].progress == {}
     assert left["returned"].progress == {"reached_by": "d" * 32, "tried": 1}
+
+
+def test_calls_that_a_successor_does_not_hear_and_late_cards_are_left(
+    deployment: Deployment, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of withheld numbers own CRMs hear, and of starts however late."""
+    connection_id = deployment.connections.add("acme", "webhook", {}).id
+    call: dict[str, Any] = {"direction": "incoming", "source": "event", "awaits_start": False, "state": CallState.OPEN}
+    with deployment.database.write() as db:
+        for call_id, number in (("c" * 32, None), ("d" * 32, "+380671234567")):
+            times = {"started_at": now(), "created_at": now(), "updated_at": now()}
+            row = {"id": call_id, "client_number": number, "connection_id": connection_id, **call, **times}
+            db.execute(insert(Call).values(row))
+            db.execute(insert(Delivery).values(delivery_row(call_id, connection_id, DeliveryKind.START, now())))
+    deployment.connections.set("acme", {"crm": "bitrix24"})
+    with deployment.database.read() as db:
+        rows = db.execute(select(Delivery.state, Delivery.expires_at <= now()).order_by(Delivery.call_id)).all()
+    assert [tuple(row) for row in rows] == [("expired", None), ("pending", True)]
+    assert "1 deliveries to the former CRM stay in the journal" in caplog.text
 
 
 def deliveries_of(deployment: Deployment) -> list[Any]:

@@ -82,10 +82,12 @@ class Door:
 
     `lock` says in a few words what proves that a request is genuine; a door without one does not exist. `for_scripts`:
     scripts in the CRM's pages ask here, are answered in JSON, and only those of a site that the adapter `trusts`.
+    `title` is what the CRM's own form calls this address, empty where nobody enters it anywhere.
     """
 
     methods: tuple[str, ...]
     lock: str
+    title: str = ""
     for_scripts: bool = False
 
 

@@ -20,6 +20,7 @@ DOOR_TITLES = {
     "install": "initial installation path",
     "callback": "redirect link",
     "uninstalled": "link for the notice that access was revoked",
+    "telephony": "address of the PBX",
 }
 optional_name = click.argument("name", required=False)
 
@@ -143,8 +144,8 @@ def remove(name: str | None) -> None:
 
 def _doors(deployment: Deployment, found: Connection) -> dict[str, str]:
     """The addresses that the CRM's own form asks for, by what they are called there."""
-    named = {door: title for door, title in DOOR_TITLES.items() if door in found.description.doors}
-    return {title: door_url(deployment.settings, found, door) for door, title in named.items()}
+    named = {name: door.title or DOOR_TITLES.get(name, "") for name, door in found.description.doors.items()}
+    return {title: door_url(deployment.settings, found, door) for door, title in named.items() if title}
 
 
 def _values(pairs: Sequence[str]) -> dict[str, str]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from connector.commands import connections
 from connector.deployment import Deployment
-from crm_adapters.contract import Finding, FindingStatus
+from crm_adapters.contract import Door, Finding, FindingStatus
+from crm_adapters.registry import DESCRIPTIONS
 from tests.connector.commands.conftest import Console
 
 
@@ -63,13 +66,18 @@ def test_show_says_of_secrets_only_that_they_are_set(connector: Console) -> None
     assert "receiver: https://pbx.example/evrotel/acme/events\n" in shown
 
 
-def test_the_addresses_for_the_crms_own_form_are_told(connector: Console) -> None:
+def test_the_addresses_for_the_crms_own_form_are_told(connector: Console, monkeypatch: pytest.MonkeyPatch) -> None:
     added = connector("connection", "add", "acme", "--crm", "bitrix24").stdout.splitlines()
     shown = connector("connection", "show", "acme").stdout
     for title, door in (("handler path", "app"), ("initial installation path", "install")):
         address = f"https://pbx.example/bitrix24/acme/{door}"
         assert added[added.index(address) - 1] == f"For Bitrix24, {title}:"
         assert f"{title}: {address}\n" in shown
+    click = Door(methods=("POST",), lock="a secret", title="click address")
+    monkeypatch.setitem(DESCRIPTIONS, "journal", replace(DESCRIPTIONS["journal"], doors={"click": click}))
+    connector("connection", "add", "other", "--crm", "journal")
+    shown = connector("connection", "show", "other").stdout
+    assert "click address: https://pbx.example/journal/other/click\n" in shown
 
 
 def test_the_only_connection_needs_no_name(connector: Console) -> None:

@@ -33,6 +33,7 @@ class OnOneC(Stage):
 
     def make(self) -> OneC:
         made = OneC()
+        made.own_keys = True  # the harder kind: a repeat is known by what was saved alone
         made.add_contact("Catalog_Партнеры", "Ірина", NUMBER)
         made.rows["Catalog_Пользователи"][GUID] = {"Ref_Key": GUID, "Description": "Марія", "DeletionMark": False}
         return made

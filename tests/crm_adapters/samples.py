@@ -29,7 +29,7 @@ WAV = b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(24)
 INBOUND = Inbound(content_type="application/json", body=b"{}")
 
 
-def facts(user_id: str, **changes: Any) -> dict[str, Any]:
+def facts(user_id: str, /, **changes: Any) -> dict[str, Any]:
     """What is known of a client's call to 101."""
     return {
         "call_id": CALL_ID,
@@ -46,7 +46,7 @@ def facts(user_id: str, **changes: Any) -> dict[str, Any]:
     }
 
 
-def event_of(kind: type[Event], user_id: str, **changes: Any) -> Any:
+def event_of(kind: type[Event], user_id: str, /, **changes: Any) -> Any:
     """An event of this kind; `changes` are those of its own fields, and of the call's where it has a call."""
     return _MADE[kind](user_id, changes)
 

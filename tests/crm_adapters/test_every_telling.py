@@ -40,7 +40,10 @@ from tests.crm_adapters.telling import Died, Kept, afresh, telling_of, told
 from tests.emulators.http import Dropped, Loopback, Request, Response
 
 OTHER_ID = "0198f6d2c5e07a51a8d9a6e0b7f1c2d4"
-MOST_SAVES = 10
+NOBODY_ID = "0198f6d2c5e07a51a8d9a6e0b7f1c2d5"
+NOBODY_S = ("user_id", "fallback_user_id", "extension", "line")
+"""What is not known of a call to nobody."""
+MOST_SAVES, MOST_AT_ONCE = 10, 50
 LITTLE_TIME, MUCH_LATER = 0.2, 20.0
 MEANS: Mapping[Trouble, type[AdapterError] | tuple[type[AdapterError], ...]] = {
     Trouble.AWAY: Unreachable,
@@ -87,8 +90,9 @@ def _card(stage: Stage, adapter: CRMAdapter, direction: Direction = Direction.IN
 
 
 def _finish(stage: Stage, adapter: CRMAdapter) -> None:
-    """Of a call whose start was never told, and of one whose start was, where starts are."""
+    """Of a call whose start was never told, of one that is nobody's, and of one whose start was, where starts are."""
     once(stage, adapter, telling_of(stage, CallEnded))
+    once(stage, adapter, telling_of(stage, CallEnded, call_id=NOBODY_ID, **dict.fromkeys(NOBODY_S)))
     if CallStarted in declared(stage.slug):
         start = telling_of(stage, CallStarted, call_id=OTHER_ID)
         assert told(adapter, start, telling_of(stage, CallEnded, start)) == [None, None]
@@ -265,6 +269,16 @@ def test_no_local_address_is_asked_where_none_is_allowed(
     assert isinstance(told(adapter, telling_of(stage, kind))[0], AdapterError)
     assert any(finding.status is not FindingStatus.OK for finding in adapter.check())
     assert not asked
+
+
+@pytest.mark.parametrize("slug", TALKING, indirect=True)
+def test_as_many_as_come_at_once_are_told_or_wait(stage: Stage, slug: str) -> None:
+    """Each has its own outcome: none is passed over, none stands for another."""
+    adapter, kind = stage.adapter(), max(declared(slug), key=lambda each: each is CallEnded)
+    many = [telling_of(stage, kind, call_id=f"{OTHER_ID[:-2]}{number:02}") for number in range(MOST_AT_ONCE)]
+    errors = told(adapter, *many)
+    assert all(error is None or isinstance(error, AccountTrouble | TryAgain) for error in errors)
+    assert stage.found(kind) == errors.count(None) > 0
 
 
 @pytest.mark.parametrize("slug", TALKING, indirect=True)

@@ -15,13 +15,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import delete, insert, or_, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from connector.connections.accounts import installed_after
 from connector.connections.keys import ALL_FIELDS, clean_crm, clean_values
 from connector.connections.places import check_place
 from connector.connections.succession import hand_over
-from connector.db import Database, now
+from connector.db import MOST_TRIES, Database, met_another, now
 from connector.models import Call, CRMAccount, Delivery, DeliveryState, Extension, InboundEvent, InstallOffer, Lane
 from connector.models import Connection as ConnectionRow
 from connector.secrets import Cipher
@@ -163,14 +163,23 @@ class ConnectionStore:
             signs_in = {field.key for field in DESCRIPTIONS[crm].fields if field.key in cleaned}
             mended = any(values.get(key) != connection.values.get(key) for key in signs_in)
         if crm != connection.crm:
-            # By itself: what ends a call has its deliveries first and then waits for the connection's row.
-            with self._database.write() as db:
-                hand_over(db, connection.id, DESCRIPTIONS[crm].capabilities, now())
+            self._hand_over(connection.id, DESCRIPTIONS[crm].capabilities)
         mended = mended or crm != connection.crm  # what was wrong with the former one is nothing to this one
         if mended and (connection.paused_by == "connector" or connection.trouble):  # perhaps it was just that
             self.resume(connection.id, unless_by="admin")
         self._kept.pop(name, None)
         return self.get(name)
+
+    def _hand_over(self, connection_id: int, capabilities: frozenset[Capability], tries: int = MOST_TRIES) -> None:
+        """By itself: what ends a call has its deliveries first and then waits for the connection's row. A worker that
+        writes down what became of many may be met all the same."""
+        try:
+            with self._database.write() as db:
+                hand_over(db, connection_id, capabilities, now())
+        except OperationalError as error:
+            if tries <= 1 or not met_another(error):
+                raise
+            self._hand_over(connection_id, capabilities, tries - 1)
 
     def pause(self, connection_id: int, *, by: str, reason: str, asked_at: datetime | None = None) -> None:
         """Nothing is told to the CRM until `resume`; events are still taken in. A person's pause is not overwritten.

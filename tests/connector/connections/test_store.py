@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import insert, select, text
+from sqlalchemy.exc import OperationalError
 
 from connector.connections.keys import ALL_FIELDS, clean_values
 from connector.connections.store import FRESH_SECONDS, NoSuchConnection
@@ -17,6 +18,7 @@ from connector.delivery.outbox import delivery_row
 from connector.deployment import Deployment
 from connector.models import Call, CallState, Delivery, DeliveryKind, DeliveryState, Lane
 from connector.secrets import WrongKey
+from crm_adapters.contract import Capability
 from crm_adapters.registry import DESCRIPTIONS
 from tests.conftest import MakeDeployment
 
@@ -265,6 +267,26 @@ def test_calls_that_a_successor_does_not_hear_and_late_cards_are_left(
         rows = db.execute(select(Delivery.state, Delivery.expires_at <= now()).order_by(Delivery.call_id)).all()
     assert [tuple(row) for row in rows] == [("expired", None), ("pending", True)]
     assert "1 deliveries to the former CRM stay in the journal" in caplog.text
+
+
+def test_a_change_of_the_crm_that_meets_a_worker_is_seen_through(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployment.connections.add("acme", "webhook", {})
+    tried: list[frozenset[Capability]] = []
+
+    def hand_over(_: object, __: int, capabilities: frozenset[Capability], ___: object) -> None:
+        tried.append(capabilities)
+        if len(tried) == 1:
+            raise OperationalError("", None, Deadlocked())
+
+    monkeypatch.setattr("connector.connections.store.hand_over", hand_over)
+    assert deployment.connections.set("acme", {"crm": "onec"}).crm == "onec"
+    assert tried == [DESCRIPTIONS["onec"].capabilities] * 2
+
+
+class Deadlocked(Exception):
+    sqlstate = "40P01"
 
 
 def deliveries_of(deployment: Deployment) -> list[Any]:

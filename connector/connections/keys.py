@@ -188,7 +188,7 @@ CRM_FIELDS = (
 def fields_of(crm: str) -> tuple[Field, ...]:
     """The fields that the panel shows for a connection of this CRM."""
     ours = CRM_FIELDS if crm != "journal" else DIALLING_FIELDS
-    return (*EVROTEL_FIELDS, *RECORDING_FIELDS, *ours, *DESCRIPTIONS[crm].fields, *CALLBACK_FIELDS)
+    return (*EVROTEL_FIELDS, *DESCRIPTIONS[crm].fields, *RECORDING_FIELDS, *ours, *CALLBACK_FIELDS)
 
 
 _OURS = (*EVROTEL_FIELDS, *RECORDING_FIELDS, *CRM_FIELDS, *CALLBACK_FIELDS)

@@ -33,8 +33,6 @@ TOO_SOON_IN_A_ROW = 3
 UNREACHABLE_WAIT = timedelta(seconds=10)
 EVENTS_FOLLOW = timedelta(seconds=10)
 """So long after Evrotel's answer the events of the call may come; they tell the CRM better."""
-ENDS_WITHIN = 20.0
-"""So long (seconds) a stop waits for calls that go on."""
 SETTLE_WAITS = (0.5, 1, 2, 4, 8, 15, 30)
 REFUSALS_IN_A_ROW = 20
 """So many calls refused and none made: it is not the numbers."""
@@ -79,10 +77,9 @@ class Players:
         with self._deployment.database.write() as db:
             db.execute(update(CampaignNumber).where(mine).values(leased_until=until))
 
-    def finish(self) -> None:
-        """Waits a while for the calls that go on: their answers come to this process alone."""
+    def finish(self, give_up: float) -> None:
+        """Waits until `give_up` (monotonic seconds) for calls that go on: their answers come to this process alone."""
         self._pool.shutdown(wait=False, cancel_futures=True)
-        give_up = time.monotonic() + ENDS_WITHIN
         while self._going_on and time.monotonic() < give_up:
             time.sleep(0.05)
 

@@ -8,7 +8,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import timedelta
 
 from apscheduler.executors.pool import ThreadPoolExecutor as ClockThreads
@@ -39,6 +39,9 @@ from connector.recordings.sweep import sweep
 
 logger = logging.getLogger(__name__)
 
+IN_FLIGHT_ENDS_WITHIN = 22.0
+"""So long a stop waits for CRMs and for calls that play a message: with all else it ends before the supervisor's
+patience does. What is cut off then is looked up by the next worker, as after a crash."""
 TICKS_END_WITHIN = 2.0
 """So long a stop waits for jobs of the clock, which use the database that is closed next."""
 DIALS_AT_ONCE, PLAYS_AT_ONCE = 16, 24
@@ -53,6 +56,7 @@ class Worker:
         self._deployment = deployment
         self._stop = stop
         self._turns = Turns()
+        self._at_work: set[Future[None]] = set()
         self._dispatching = threading.Lock()
         self._lanes = ThreadPoolExecutor(QUICK_LANES + SLOW_LANES, thread_name_prefix="lane")
         self._recordings = ThreadPoolExecutor(RECORDINGS_AT_ONCE, thread_name_prefix="recording")
@@ -157,8 +161,8 @@ class Worker:
                 return
             with self._deployment.database.read() as db:
                 due = lanes.due(db, now())
-            for connection_id in self._turns.take(due):
-                self._lanes.submit(self._work, connection_id)
+            taken = [self._lanes.submit(self._work, connection_id) for connection_id in self._turns.take(due)]
+            self._at_work = {each for each in self._at_work if not each.done()} | set(taken)
 
     def _work(self, connection_id: int) -> None:
         worked = work_lane(self._deployment, connection_id, self.owner, self._stop)
@@ -187,12 +191,15 @@ class Worker:
                 self.renew_leases()
 
         threading.Thread(target=_guarded(renew), daemon=True).start()
-        self._lanes.shutdown(wait=True, cancel_futures=True)
-        self._players.finish()
+        self._lanes.shutdown(wait=False, cancel_futures=True)
+        give_up = time.monotonic() + IN_FLIGHT_ENDS_WITHIN
+        if wait(self._at_work, IN_FLIGHT_ENDS_WITHIN).not_done:
+            logger.warning("a CRM that does not answer is not waited for: its events are told after the start")
+        self._players.finish(give_up)
         renewing.set()
         clock.shutdown(wait=False)
-        give_up = time.monotonic() + TICKS_END_WITHIN
-        while self._ticks and time.monotonic() < give_up:
+        ticks_end = time.monotonic() + TICKS_END_WITHIN
+        while self._ticks and time.monotonic() < ticks_end:
             time.sleep(0.02)
         release_recordings(self._deployment.database, self.owner)
         logger.info("worker %s has stopped", self.owner)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ def test_where_it_is_too_soon_for_several_all_wait(deployment: Deployment, monke
 
     players.feed()
     assert wait_for(next_call_at) > now() + timedelta(seconds=55)
-    players.finish()
+    players.finish(time.monotonic() + 20)
     assert len(asked) == TOO_SOON_IN_A_ROW
 
 

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from connector.db import now
+from connector.delivery import worker as worker_module
 from connector.delivery.keepalive import keep_accounts_alive
 from connector.delivery.purge import purge
 from connector.delivery.wake import watch
@@ -43,6 +44,26 @@ def test_what_is_due_is_told_within_moments(working: Stage) -> None:
     working.end(call_id)
     wait_for(lambda: ("finish", "done", 1) in working.deliveries(), 5)
     assert [event for group in working.crm.groups for event, _ in group] == ["CallStarted", "CallEnded"]
+
+
+def test_a_stop_does_not_wait_for_a_crm_that_never_answers(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_module, "IN_FLIGHT_ENDS_WITHIN", 0.2)
+    stop, asked, answers = threading.Event(), threading.Event(), threading.Event()
+
+    def never_answers() -> None:
+        asked.set()
+        answers.wait(60)
+
+    stage.crm.before = never_answers
+    worker = threading.Thread(target=run_worker, args=(stage.deployment, stop))
+    worker.start()
+    stage.start()
+    assert asked.wait(10)
+    stop.set()
+    worker.join(20)
+    assert not worker.is_alive()
+    answers.set()
+    wait_for(lambda: not [each for each in threading.enumerate() if each.name.startswith("lane")])
 
 
 def test_an_end_wakes_the_workers_without_their_clock(stage: Stage) -> None:

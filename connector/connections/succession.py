@@ -3,18 +3,40 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy import Connection as SQLConnection
 from sqlalchemy.orm import aliased
 
-from connector.delivery.outbox import leave_untold
 from connector.models import REACHED_BY, Call, CallState, Delivery, DeliveryKind, DeliveryState
-from crm_adapters.contract import Capability
+from crm_adapters.contract import TOLD_TO, Capability
+from crm_adapters.events import (
+    Announced,
+    CallEnded,
+    CallMissed,
+    CallReturned,
+    CallStarted,
+    EmployeeNotice,
+    Event,
+    RecordingReady,
+    WorkflowAnswer,
+)
 
 logger = logging.getLogger(__name__)
 
+_TOLD_AS: Mapping[DeliveryKind, type[Event]] = {
+    DeliveryKind.START: CallStarted,
+    DeliveryKind.FINISH: CallEnded,
+    DeliveryKind.RECORDING: RecordingReady,
+    DeliveryKind.TASK: CallMissed,
+    DeliveryKind.RETURNED: CallReturned,
+    DeliveryKind.NOTICE: EmployeeNotice,
+    DeliveryKind.WORKFLOW: WorkflowAnswer,
+    DeliveryKind.ANNOUNCEMENT: Announced,
+}
+"""What a delivery of each kind tells."""
 _UNTOLD = (DeliveryState.PENDING, DeliveryState.WAITING, DeliveryState.DEAD)
 TASKS_MATTER = timedelta(days=60)
 """Longer ago than any task that is still looked at."""
@@ -31,7 +53,8 @@ def hand_over(db: SQLConnection, connection_id: int, capabilities: frozenset[Cap
         .where(Call.connection_id == connection_id, or_(Call.state == CallState.OPEN, untold))
         .values(crm_call_id=None, crm_user_id=None, crm_notes={})
     )
-    leave_untold(db, connection_id, capabilities, at)
+    unheard = [kind for kind, event in _TOLD_AS.items() if not TOLD_TO[event] & capabilities]
+    _leave(db, connection_id, at, "the connection's CRM is another now", Delivery.kind.in_(unheard))
     if Capability.WITHHELD not in capabilities:
         _leave(db, connection_id, at, "calls from withheld numbers are not told", _of_withheld_number())
     if Capability.EVERY_EVENT not in capabilities:

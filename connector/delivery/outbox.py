@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -21,35 +21,11 @@ from connector.models import (
     Dial,
     Recording,
 )
-from crm_adapters.contract import TOLD_TO, Capability
-from crm_adapters.events import (
-    Announced,
-    CallEnded,
-    CallMissed,
-    CallReturned,
-    CallStarted,
-    EmployeeNotice,
-    Event,
-    RecordingReady,
-    WorkflowAnswer,
-)
 
 MOST_AT_ONCE = 50
 """Deliveries told in one go: Bitrix24's batch and amoCRM's arrays take as many."""
 STARTS_HOLD_UP = 3
 """Tries of a start of its own after which the later steps of its call no longer wait for it."""
-
-
-_TOLD_AS: Mapping[DeliveryKind, type[Event]] = {
-    DeliveryKind.START: CallStarted,
-    DeliveryKind.FINISH: CallEnded,
-    DeliveryKind.RECORDING: RecordingReady,
-    DeliveryKind.TASK: CallMissed,
-    DeliveryKind.RETURNED: CallReturned,
-    DeliveryKind.NOTICE: EmployeeNotice,
-    DeliveryKind.WORKFLOW: WorkflowAnswer,
-    DeliveryKind.ANNOUNCEMENT: Announced,
-}
 
 
 def delivery_row(
@@ -196,19 +172,6 @@ def take_due(db: SQLConnection, connection_id: int, at: datetime, *, probing: bo
     ).all()
     first = {row.client_number: row for row in reversed(rows) if row.kind == DeliveryKind.TASK}
     return [row for row in rows if row.kind != DeliveryKind.TASK or first[row.client_number] is row]
-
-
-def leave_untold(db: SQLConnection, connection_id: int, capabilities: frozenset[Capability], at: datetime) -> None:
-    """What was on its way to a former CRM and its successor is not told of stays in the journal."""
-    db.execute(
-        update(Delivery)
-        .where(
-            Delivery.connection_id == connection_id,
-            Delivery.state.in_([DeliveryState.PENDING, DeliveryState.WAITING]),
-            Delivery.kind.in_([kind for kind, event in _TOLD_AS.items() if not TOLD_TO[event] & capabilities]),
-        )
-        .values(state=DeliveryState.EXPIRED, settled_at=at, error="the connection's CRM is another now")
-    )
 
 
 def expire(db: SQLConnection, connection_id: int, at: datetime) -> None:

@@ -3,39 +3,27 @@
 from __future__ import annotations
 
 import json
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-from tests.emulators.http import Loopback, Request, Response
+from tests.emulators.http import Emulator, Request, Response
 
 KEY = "example-key-1234"
 
 
-class ExampleCRM:
+class ExampleCRM(Emulator):
     """`always` is answered to all requests from now on, `next` to the next one alone; `key` is the one that opens."""
 
     def __init__(self) -> None:
-        self._server = Loopback(self._answer)
+        super().__init__()
         self.key = KEY
         self.calls: dict[str, dict[str, Any]] = {}
         self.requests: list[Request] = []
         self.next: Response | None = None
         self.always: Response | None = None
 
-    def __enter__(self) -> Self:
-        self._server.listen()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._server.close()
-        assert not self._server.crashes, self._server.crashes[0]
-
     @property
     def url(self) -> str:
         return self._server.url
-
-    def go_down(self) -> None:
-        self._server.go_down()
 
     def _answer(self, request: Request) -> Response:
         self.requests.append(request)

@@ -211,7 +211,7 @@ def _found(connection: Connection, campaign_id: str) -> Any:
 
 def _json(connection: Connection, row: Any) -> dict[str, Any]:
     def text(moment: datetime | None) -> str | None:
-        return None if moment is None else moment.astimezone(connection.zone).isoformat(timespec="seconds")
+        return None if moment is None else connection.local(moment)
 
     plain = ("id", "name", "status", "mediafile", "chnum", "attempts", "retry_seconds", "pause_seconds")
     return {name: getattr(row, name) for name in (*plain, "quiet_hours", "test_number", "by_evrotel", "error")} | {

@@ -22,12 +22,8 @@ def announce_end(
         "name": campaign.name,
         "status": status,
         "mediafile": campaign.mediafile,
-        "started_at": campaign.started_at and _local(connection, campaign.started_at),
-        "finished_at": _local(connection, at),
+        "started_at": campaign.started_at and connection.local(campaign.started_at),
+        "finished_at": connection.local(at),
         "counts": counted(db, campaign.id),
     }
     announce(db, connection, CAMPAIGN_FINISHED, data, key=f"{campaign.id}:{at.timestamp():.6f}", at=at)
-
-
-def _local(connection: Connection, moment: datetime) -> str:
-    return moment.astimezone(connection.zone).isoformat(timespec="seconds")

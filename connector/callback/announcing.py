@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from connector.connections.store import Connection
@@ -17,8 +16,8 @@ def requested(connection: Connection, row: Mapping[str, Any]) -> dict[str, Any]:
         **{name: row[name] for name in told},
         "client_number": row["number"],
         "site": row["origin"],
-        "due_at": _local(connection, row["due_at"]),
-        "created_at": _local(connection, row["created_at"]),
+        "due_at": connection.local(row["due_at"]),
+        "created_at": connection.local(row["created_at"]),
     }
 
 
@@ -30,7 +29,3 @@ def finished(connection: Connection, row: Mapping[str, Any], outcome: CallbackSt
         "call_id": row["call_id"],
         "callid": row["callid"],
     }
-
-
-def _local(connection: Connection, moment: datetime) -> str:
-    return moment.astimezone(connection.zone).isoformat(timespec="seconds")

@@ -32,7 +32,7 @@ def list_(rejected: bool, limit: int) -> None:
             rows = db.execute(query.order_by(InboundEvent.id.desc()).limit(limit)).all()
         for row in rows:
             connection = connections[row.connection_id]
-            at = row.received_at.astimezone(connection.zone).isoformat(timespec="seconds")
+            at = connection.local(row.received_at)
             outcome = "accepted" if row.reason is None else f"rejected: {one_line(row.reason)}"
             click.echo(f"{row.id}  {at}  {connection.name}  {outcome}")
 

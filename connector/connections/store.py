@@ -62,6 +62,10 @@ class Connection:
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.get("evrotel_timezone"))
 
+    def local(self, moment: datetime) -> str:
+        """A moment as programs read it: ISO 8601 in the connection's time zone with its offset, whole seconds."""
+        return moment.astimezone(self.zone).isoformat(timespec="seconds")
+
     @property
     def description(self) -> Description:
         """What there is to know of its CRM. Raises Unfit where no package brings that any more."""
